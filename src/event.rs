@@ -1,0 +1,52 @@
+//! The events that the service speaks, on WebSockets, in NDJSON and on the command line.
+//!
+//! This file is the contract: it changes together with `docs/ref/api.md`, `www/protocol.js` and `fixtures/events/`.
+
+use serde::{Deserialize, Serialize};
+
+/// One object found in a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Detection {
+    /// `[x, y, width, height]` in pixels of the upright picture, origin top left, clipped to the picture.
+    #[serde(rename = "box")]
+    pub bbox: [f32; 4],
+    /// Index into the model's labels.
+    pub class_id: u32,
+    pub label: String,
+    /// 0 < score <= 1.
+    pub score: f32,
+}
+
+/// Everything that was found on one frame.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FrameEvent {
+    /// Decoded frames are counted from 0.
+    pub frame: u64,
+    /// Stream time in seconds.
+    pub time: f64,
+    /// Size of the upright picture in pixels.
+    pub width: u32,
+    pub height: u32,
+    pub detections: Vec<Detection>,
+}
+
+/// A message of a video's event channel. `V` is the video object, `R` the recording object.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event<V, R> {
+    Frame(FrameEvent),
+    /// The whole video, on every change of state and at least once a second while work runs.
+    Status(V),
+    /// The whole recording, on progress.
+    Recording(R),
+    /// Frames that this viewer will not get.
+    Dropped { count: u64 },
+    Error { detail: String },
+    End,
+}
+
+/// Rounds to `places` decimals: what is stored, sent and compared is the same number.
+pub fn round(value: f64, places: i32) -> f64 {
+    let unit = 10f64.powi(places);
+    (value * unit).round() / unit
+}

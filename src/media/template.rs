@@ -1,0 +1,3 @@
+//! Pipelines as data.
+pub struct Template;
+pub const TEMPLATES: &[(&str, &str)] = &[];

@@ -1,0 +1,2 @@
+//! Pure functions on plain values: geometry, letterbox to tensor, NMS, drawing.
+pub mod draw;
