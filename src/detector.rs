@@ -66,3 +66,5 @@ impl Pending {
     /// Blocks for the engine's answer; decodes it and suppresses overlaps on the calling thread. Best first.
     pub fn wait(self, _threshold: f32) -> Result<Vec<Detection>> { todo!() }
 }
+impl std::str::FromStr for Provider { type Err = String; fn from_str(_: &str) -> std::result::Result<Self, String> { Ok(Self::Auto) } }
+impl std::str::FromStr for Precision { type Err = String; fn from_str(_: &str) -> std::result::Result<Self, String> { Ok(Self::Auto) } }

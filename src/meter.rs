@@ -1,1 +1,148 @@
-//! 
+//! What the service counts, as Prometheus text on `/metrics`.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct StateLabel {
+    pub state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct StatusLabel {
+    pub status: u16,
+}
+
+/// The counters; cheap to clone and to count with from any thread.
+pub struct Meter {
+    registry: Registry,
+    pub http_requests: Family<StatusLabel, Counter>,
+    pub upload_bytes: Counter,
+    pub frames_detected: Counter,
+    pub frames_encoded: Counter,
+    pub detections: Counter,
+    pub videos_ended: Family<StateLabel, Counter>,
+    pub recordings_ended: Family<StateLabel, Counter>,
+    pub videos_running: Gauge,
+    pub videos_queued: Gauge,
+    pub viewers: Gauge,
+    /// From the decoded frame to its stored detections, seconds.
+    pub frame_seconds: Histogram,
+    resident: Gauge,
+    descriptors: Gauge,
+    threads: Gauge,
+    cpu_seconds: Gauge<f64, AtomicU64>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Meter {
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("sightglass");
+        macro_rules! metric {
+            ($name:literal, $help:literal) => { metric!($name, $help, Default::default()) };
+            ($name:literal, $help:literal, $new:expr) => {{
+                let metric = $new;
+                registry.register($name, $help, Clone::clone(&metric));
+                metric
+            }};
+        }
+        let http_requests = metric!("http_requests", "Answers by HTTP status", Family::default());
+        let upload_bytes = metric!("upload_bytes", "Bytes received in uploads", Counter::default());
+        let frames_detected = metric!("frames_detected", "Frames whose detections were stored", Counter::default());
+        let frames_encoded = metric!("frames_encoded", "Frames written into annotated files", Counter::default());
+        let detections = metric!("detections", "Objects found", Counter::default());
+        let videos_ended = metric!("videos_ended", "Videos by their last state", Family::default());
+        let recordings_ended = metric!("recordings_ended", "Recordings by their last state", Family::default());
+        let videos_running = metric!("videos_running", "Videos being worked on", Gauge::default());
+        let videos_queued = metric!("videos_queued", "Videos that wait", Gauge::default());
+        let viewers = metric!("viewers", "Open viewer sockets", Gauge::default());
+        let buckets = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+        let frame_seconds = Histogram::new(buckets);
+        registry.register_with_unit(
+            "frame",
+            "Time from a decoded frame to its stored detections",
+            Unit::Seconds,
+            frame_seconds.clone(),
+        );
+        let resident = metric!("resident_memory_bytes", "Resident memory of the process", Gauge::default());
+        let descriptors = metric!("open_descriptors", "Open file descriptors of the process", Gauge::default());
+        let threads = metric!("threads", "Threads of the process", Gauge::default());
+        let cpu_seconds: Gauge<f64, AtomicU64> =
+            metric!("cpu_seconds", "Processor time that the process has used", Gauge::default());
+        Self {
+            registry,
+            http_requests,
+            upload_bytes,
+            frames_detected,
+            frames_encoded,
+            detections,
+            videos_ended,
+            recordings_ended,
+            videos_running,
+            videos_queued,
+            viewers,
+            frame_seconds,
+            resident,
+            descriptors,
+            threads,
+            cpu_seconds,
+        }
+    }
+
+    /// Says once which model runs how, as `sightglass_model_info`; call before the meter is shared.
+    pub fn describe_model(&mut self, index: usize, labels: Vec<(&'static str, String)>) {
+        let registry = self.registry.sub_registry_with_label(("index".into(), index.to_string().into()));
+        registry.register("model", "A loaded model, its provider and precision", Info::new(labels));
+    }
+
+    /// All metrics in Prometheus' (OpenMetrics) text format.
+    pub fn text(&self) -> String {
+        let process = Process::read();
+        self.resident.set(process.resident);
+        self.descriptors.set(process.descriptors);
+        self.threads.set(process.threads);
+        self.cpu_seconds.set(process.cpu_seconds);
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// What the process takes of the machine, read from `/proc` (zeros elsewhere).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Process {
+    /// Bytes.
+    pub resident: i64,
+    pub descriptors: i64,
+    pub threads: i64,
+    /// User and system time of all threads.
+    pub cpu_seconds: f64,
+}
+
+impl Process {
+    pub fn read() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|rest| rest.split_whitespace().next()?.parse::<i64>().ok()).unwrap_or(0)
+        };
+        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Self {
+            resident: field("VmRSS:") * 1024,
+            threads: field("Threads:"),
+            descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, |fds| fds.count() as i64),
+            cpu_seconds: cpu.tv_sec as f64 + cpu.tv_nsec as f64 * 1e-9,
+        }
+    }
+}

@@ -1,1 +1,40 @@
-//! 
+//! Work that outlives a request: videos, recordings, and the store that remembers them.
+//!
+//! A video is worked on by one thread ([`detect`]), a recording by another ([`record`]); [`Jobs`] starts, counts and
+//! stops them. What they find goes to the [`Store`] first and is then announced through the [`Hub`]; viewers
+//! read frames from the store, so a slow or late one gets the very same events and costs no memory.
+
+mod detect;
+mod files;
+mod hub;
+mod queue;
+mod record;
+mod recording;
+mod retention;
+mod store;
+mod store_recordings;
+mod timing;
+mod video;
+
+pub use files::Files;
+pub use hub::{Hub, Snapshot};
+pub use queue::{Jobs, JobSettings};
+pub use recording::{Recording, RecordingOptions, RecordingState};
+pub use retention::Retention;
+pub use store::{FrameRow, Store};
+pub use video::{Video, VideoState};
+
+use rand::RngExt;
+
+/// A new id: 128 random bits, URL-safe, unguessable.
+pub fn new_id() -> String {
+    let bits: u128 = rand::rng().random();
+    format!("{bits:032x}")
+}
+
+/// Now, as RFC 3339 in UTC with milliseconds.
+pub fn now() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    let now = now.replace_millisecond(now.millisecond()).unwrap_or(now);
+    now.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}

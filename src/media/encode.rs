@@ -11,3 +11,6 @@ impl Encoder {
     /// Writes what is left and closes the file; dropping an encoder without this abandons the file.
     pub fn finish(self) -> Result<()> { todo!() }
 }
+impl Format { pub fn as_str(self) -> &'static str { match self { Self::Avi => "avi", Self::Mp4 => "mp4" } } }
+impl serde::Serialize for Format { fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> { s.serialize_str(self.as_str()) } }
+impl<'de> serde::Deserialize<'de> for Format { fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> { let s = String::deserialize(d)?; match s.as_str() { "avi" => Ok(Self::Avi), "mp4" => Ok(Self::Mp4), _ => Err(serde::de::Error::custom("format is avi or mp4")) } } }

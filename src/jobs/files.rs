@@ -1,0 +1,110 @@
+//! The data folder: who may use it, and where each file lies.
+//!
+//! ```text
+//! sightglass.db     the store            lock         held by the one process that uses the folder
+//! uploads/ID.part   half uploads         videos/ID/   source, recording-ID.avi
+//! ```
+//! Names are ids of our own making; nothing a user wrote becomes a path.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    error::{Error, Result},
+    fault,
+    media::Format,
+};
+
+/// The data folder, locked for this process.
+pub struct Files {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Files {
+    /// Makes the folder if it is not there, locks it and removes half uploads.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or another process uses it.
+    pub fn open(root: &Path) -> Result<Self> {
+        let explain = |error| Error::internal(format!("Cannot use the data folder {}.", root.display()), error);
+        let uploads = root.join("uploads");
+        if uploads.exists() {
+            // Whoever was sending these is gone together with the process that received them.
+            fs::remove_dir_all(&uploads).map_err(explain)?;
+        }
+        for folder in [&uploads, &root.join("videos"), &root.join("cache")] {
+            fs::create_dir_all(folder).map_err(explain)?;
+        }
+        let lock = File::create(root.join("lock")).map_err(explain)?;
+        lock.try_lock().map_err(|_| {
+            fault!(Internal, "The data folder {} is used by another sightglass: stop it, or give another --data.", root.display())
+        })?;
+        Ok(Self { root: root.to_path_buf(), _lock: lock })
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.root.join("sightglass.db")
+    }
+
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    pub fn upload(&self, id: &str) -> PathBuf {
+        self.root.join("uploads").join(format!("{id}.part"))
+    }
+
+    pub fn video(&self, id: &str) -> PathBuf {
+        self.root.join("videos").join(id)
+    }
+
+    pub fn source(&self, id: &str) -> PathBuf {
+        self.video(id).join("source")
+    }
+
+    pub fn recording(&self, video: &str, id: &str, format: Format) -> PathBuf {
+        self.video(video).join(format!("recording-{id}.{}", format.as_str()))
+    }
+
+    /// Where a recording grows until it is whole.
+    pub fn recording_part(&self, video: &str, id: &str) -> PathBuf {
+        self.video(video).join(format!("recording-{id}.part"))
+    }
+
+    /// Makes a finished upload the source of video `id`; on disk before it returns.
+    pub fn keep_upload(&self, id: &str) -> Result<()> {
+        fs::create_dir_all(self.video(id))?;
+        File::open(self.upload(id))?.sync_all()?;
+        fs::rename(self.upload(id), self.source(id))?;
+        Ok(())
+    }
+
+    /// Removes all files of a video; those that are not there are no error.
+    pub fn remove_video(&self, id: &str) -> Result<()> {
+        match fs::remove_dir_all(self.video(id)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ids of the folders under `videos/`.
+    pub fn videos(&self) -> Result<Vec<String>> {
+        let names = fs::read_dir(self.root.join("videos"))?;
+        Ok(names.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    }
+
+    /// Bytes that all files of a video take.
+    pub fn video_bytes(&self, id: &str) -> u64 {
+        let files = fs::read_dir(self.video(id)).into_iter().flatten().flatten();
+        files.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
+    }
+
+    /// Bytes free for this process on the folder's disk.
+    pub fn free_bytes(&self) -> Result<u64> {
+        let disk = rustix::fs::statvfs(&self.root).map_err(std::io::Error::from)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+}

@@ -1,0 +1,366 @@
+//! Starts, counts and stops the work: so many videos and recordings at once, the others wait in order.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::{Files, Hub, Recording, RecordingOptions, RecordingState, Retention, Snapshot, Store, Video, VideoState, detect, new_id, now, record};
+use crate::{
+    detector::Detector,
+    error::{Error, Result},
+    fault,
+    media::Limits,
+    meter::Meter,
+};
+
+/// Starts of a video that stored no frame before the process died; after so many it is given up.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// How much work is taken on.
+#[derive(Clone, Debug)]
+pub struct JobSettings {
+    pub limits: Limits,
+    pub max_queue: usize,
+    pub max_running: usize,
+    pub retention: Retention,
+}
+
+/// Why a piece of work should end early; shared with the thread that does it.
+#[derive(Default)]
+pub(super) struct Stop(AtomicU8);
+
+impl Stop {
+    const CANCELLED: u8 = 1;
+    const SHUTDOWN: u8 = 2;
+
+    pub fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    fn ask(&self, why: u8) {
+        self.0.store(why, Ordering::Relaxed);
+    }
+}
+
+/// Work of one kind: what waits and what runs.
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<String>,
+    running: HashMap<String, Arc<Stop>>,
+}
+
+#[derive(Default)]
+struct Lanes {
+    videos: Lane,
+    recordings: Lane,
+}
+
+/// All videos and recordings, and the threads that work on them.
+pub struct Jobs {
+    pub store: Store,
+    pub files: Files,
+    pub hub: Hub,
+    pub(super) settings: JobSettings,
+    pub(super) meter: Arc<Meter>,
+    models: Vec<Arc<Detector>>,
+    lanes: Mutex<Lanes>,
+    ended: Condvar,
+    stopping: AtomicBool,
+}
+
+impl Jobs {
+    /// `models`: the first is the default.
+    pub fn new(files: Files, store: Store, models: Vec<Arc<Detector>>, meter: Arc<Meter>, settings: JobSettings) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            files,
+            hub: Hub::default(),
+            settings,
+            meter,
+            models,
+            lanes: Mutex::default(),
+            ended: Condvar::new(),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes up what an earlier process left: videos go on from their last stored frame, recordings start again,
+    /// files that no video owns are removed.
+    pub fn resume(self: &Arc<Self>) -> Result<()> {
+        for id in self.files.videos()? {
+            if self.store.video(&id)?.is_none() {
+                self.files.remove_video(&id)?;
+            }
+        }
+        for mut video in self.store.videos_in(&[VideoState::Queued, VideoState::Running])? {
+            if video.attempts >= MAX_ATTEMPTS {
+                video.state = VideoState::Failed;
+                video.error = Some("The server stopped each time it worked on this file, so it was given up. Convert the video to H.264 MP4 and try again.".into());
+                video.finished_at = Some(now());
+            } else {
+                video.state = VideoState::Queued;
+                self.lock().videos.waiting.push_back(video.id.clone());
+            }
+            self.store.update_video(&video)?;
+        }
+        for mut recording in self.store.recordings_in(&[RecordingState::Queued, RecordingState::Encoding])? {
+            recording.state = RecordingState::Queued;
+            recording.frames_done = 0;
+            self.store.update_recording(&recording)?;
+            self.lock().recordings.waiting.push_back(recording.id);
+        }
+        self.dispatch();
+        Ok(())
+    }
+
+    /// All models; the first is the default.
+    pub fn models(&self) -> &[Arc<Detector>] {
+        &self.models
+    }
+
+    /// The model of that name, or the default one.
+    pub fn model(&self, name: Option<&str>) -> Result<&Arc<Detector>> {
+        let found = match name {
+            None => self.models.first(),
+            Some(name) => self.models.iter().find(|model| model.info().name == name),
+        };
+        found.ok_or_else(|| {
+            let names: Vec<_> = self.models.iter().map(|model| model.info().name.as_str()).collect();
+            fault!(NotFound, "There is no model `{}` here; there is: {}.", name.unwrap_or(""), names.join(", "))
+        })
+    }
+
+    /// Refuses when as many videos wait as may.
+    pub fn check_capacity(&self) -> Result<()> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(fault!(Unavailable, "The server is stopping: try again in a minute."));
+        }
+        if self.lock().videos.waiting.len() >= self.settings.max_queue {
+            return Err(fault!(Busy, "{} videos are waiting already: try again in a minute.", self.settings.max_queue));
+        }
+        Ok(())
+    }
+
+    /// Makes the uploaded file a video and queues it.
+    pub fn add_video(self: &Arc<Self>, video: Video) -> Result<Video> {
+        self.check_capacity()?;
+        self.files.keep_upload(&video.id)?;
+        let video = self.store.insert_video(&video).inspect_err(|_| {
+            let _ = self.files.remove_video(&video.id);
+        })?;
+        self.hub.publish_video(&video);
+        self.lock().videos.waiting.push_back(video.id.clone());
+        self.dispatch();
+        Ok(video)
+    }
+
+    /// A video as it stands now.
+    pub fn video(&self, id: &str) -> Result<Video> {
+        if let Some(video) = self.hub.latest(id) {
+            return Ok((*video).clone());
+        }
+        self.store.video(id)?.ok_or_else(|| fault!(NotFound, "There is no such video; it may have been deleted."))
+    }
+
+    /// A video as it stands now, and its changes from now on.
+    pub fn follow(&self, id: &str) -> Result<watch::Receiver<Snapshot>> {
+        let video = self.video(id)?;
+        let recordings = self.store.recordings_of(id)?.into_iter().filter(|r| !r.state.is_final()).collect();
+        Ok(self.hub.subscribe(id, Snapshot { video: Some(Arc::new(video)), recordings }))
+    }
+
+    /// Stops work on a video; what was found stays.
+    pub fn cancel(self: &Arc<Self>, id: &str) -> Result<Video> {
+        let mut lanes = self.lock();
+        let mut video = self.video(id)?;
+        if video.state.is_final() {
+            return Err(fault!(Conflict, "The video is {} already: there is nothing to cancel.", video.state.as_str()));
+        }
+        lanes.videos.waiting.retain(|waiting| waiting != id);
+        if let Some(stop) = lanes.videos.running.get(id) {
+            stop.ask(Stop::CANCELLED);
+        }
+        video.state = VideoState::Cancelled;
+        video.finished_at = Some(now());
+        self.store.update_video(&video)?;
+        self.hub.publish_video(&video);
+        self.meter.videos_ended.get_or_create(&crate::meter::StateLabel { state: "cancelled" }).inc();
+        Ok(video)
+    }
+
+    /// Goes on with a failed or cancelled video from its last stored frame.
+    pub fn retry(self: &Arc<Self>, id: &str) -> Result<Video> {
+        self.check_capacity()?;
+        let mut lanes = self.lock();
+        let mut video = self.video(id)?;
+        if !matches!(video.state, VideoState::Failed | VideoState::Cancelled) {
+            return Err(fault!(Conflict, "The video is {}: only a failed or cancelled one can be tried again.", video.state.as_str()));
+        }
+        video.state = VideoState::Queued;
+        (video.error, video.warning, video.finished_at, video.attempts) = (None, None, None, 0);
+        self.store.update_video(&video)?;
+        self.hub.publish_video(&video);
+        lanes.videos.waiting.push_back(id.to_owned());
+        drop(lanes);
+        self.dispatch();
+        Ok(video)
+    }
+
+    /// Cancels all work on a video and removes everything of it.
+    pub fn delete(&self, id: &str) -> Result<()> {
+        let mut lanes = self.lock();
+        for recording in self.store.recordings_of(id)? {
+            lanes.recordings.waiting.retain(|waiting| *waiting != recording.id);
+            if let Some(stop) = lanes.recordings.running.get(&recording.id) {
+                stop.ask(Stop::CANCELLED);
+            }
+        }
+        lanes.videos.waiting.retain(|waiting| waiting != id);
+        if let Some(stop) = lanes.videos.running.get(id) {
+            stop.ask(Stop::CANCELLED);
+        }
+        if !self.store.delete_video(id)? {
+            return Err(fault!(NotFound, "There is no such video; it may have been deleted."));
+        }
+        self.hub.remove(id);
+        drop(lanes);
+        self.files.remove_video(id)
+    }
+
+    /// Queues an annotated copy of a video.
+    pub fn add_recording(self: &Arc<Self>, id: &str, options: RecordingOptions) -> Result<Recording> {
+        let video = self.video(id)?;
+        if video.state != VideoState::Done {
+            return Err(fault!(
+                Conflict,
+                "The video is {}: it can be saved once every frame has been detected ({} of {} are).",
+                video.state.as_str(),
+                video.frames_done,
+                video.frames_total.map_or("an unknown number".into(), |n| n.to_string())
+            ));
+        }
+        if self.lock().recordings.waiting.len() >= self.settings.max_queue {
+            return Err(fault!(Busy, "{} recordings are waiting already: try again in a minute.", self.settings.max_queue));
+        }
+        let recording = self.store.insert_recording(&Recording {
+            id: new_id(),
+            video: video.id,
+            format: options.format,
+            state: RecordingState::Queued,
+            frames_done: 0,
+            frames_total: video.frames_done,
+            bytes: None,
+            error: None,
+            created_at: now(),
+            options,
+            seq: 0,
+        })?;
+        self.hub.publish_recording(&recording);
+        self.lock().recordings.waiting.push_back(recording.id.clone());
+        self.dispatch();
+        Ok(recording)
+    }
+
+    /// A recording as it stands now.
+    pub fn recording(&self, id: &str) -> Result<Recording> {
+        self.store.recording(id)?.ok_or_else(|| fault!(NotFound, "There is no such recording; it may have been deleted."))
+    }
+
+    /// Ends all threads; work in progress is kept and goes on at the next start. False if some did not end in time.
+    pub fn shut_down(&self, patience: Duration) -> bool {
+        self.stopping.store(true, Ordering::Relaxed);
+        let mut lanes = self.lock();
+        lanes.videos.waiting.clear();
+        lanes.recordings.waiting.clear();
+        for stop in lanes.videos.running.values().chain(lanes.recordings.running.values()) {
+            stop.ask(Stop::SHUTDOWN);
+        }
+        let busy = |lanes: &mut Lanes| !(lanes.videos.running.is_empty() && lanes.recordings.running.is_empty());
+        let (_lanes, timeout) =
+            self.ended.wait_timeout_while(lanes, patience, busy).unwrap_or_else(PoisonError::into_inner);
+        !timeout.timed_out()
+    }
+
+    /// Stores and announces how a video stands, unless it was cancelled or deleted meanwhile.
+    pub(super) fn settle_video(&self, video: &Video, stop: &Stop) -> Result<()> {
+        let _lanes = self.lock();
+        if stop.asked() {
+            return Ok(());
+        }
+        let stored = self.store.update_video(video);
+        self.hub.publish_video(video);
+        stored
+    }
+
+    /// Starts what may start.
+    fn dispatch(self: &Arc<Self>) {
+        let mut lanes = self.lock();
+        if self.stopping.load(Ordering::Relaxed) {
+            return;
+        }
+        self.fill(&mut lanes.videos, self.settings.max_running, "video", |lanes| &mut lanes.videos, detect::run);
+        // A recording costs a decoder and an encoder; two at once keep the detectors going.
+        self.fill(&mut lanes.recordings, 2, "record", |lanes| &mut lanes.recordings, record::run);
+        self.meter.videos_running.set(lanes.videos.running.len() as i64);
+        self.meter.videos_queued.set(lanes.videos.waiting.len() as i64);
+    }
+
+    fn fill(self: &Arc<Self>, lane: &mut Lane, most: usize, name: &str, pick: fn(&mut Lanes) -> &mut Lane, work: fn(&Jobs, &str, &Stop)) {
+        while lane.running.len() < most {
+            // One whose last thread is still ending waits for that.
+            let Some(next) = lane.waiting.iter().position(|id| !lane.running.contains_key(id)) else { return };
+            let Some(id) = lane.waiting.remove(next) else { return };
+            let stop = Arc::new(Stop::default());
+            lane.running.insert(id.clone(), stop.clone());
+            let jobs = self.clone();
+            let key = id.clone();
+            let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
+                let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&jobs, &key, &stop)));
+                if worked.is_err() {
+                    tracing::error!(id = %key, "a worker panicked");
+                    jobs.give_up(&key);
+                }
+                pick(&mut jobs.lock()).running.remove(&key);
+                jobs.ended.notify_all();
+                jobs.dispatch();
+            });
+            if let Err(error) = thread {
+                tracing::error!(%error, "cannot start a thread");
+                lane.running.remove(&id);
+                lane.waiting.push_front(id);
+                return;
+            }
+        }
+    }
+
+    /// Marks what a panicking worker left as failed.
+    fn give_up(&self, id: &str) {
+        let words = || Some("Something unexpected happened inside the server; its log says more.".to_owned());
+        if let Ok(Some(mut video)) = self.store.video(id) {
+            (video.state, video.error, video.finished_at) = (VideoState::Failed, words(), Some(now()));
+            let _ = self.store.update_video(&video);
+            self.hub.publish_video(&video);
+        } else if let Ok(Some(mut recording)) = self.store.recording(id) {
+            (recording.state, recording.error) = (RecordingState::Failed, words());
+            let _ = self.store.update_recording(&recording);
+            self.hub.publish_recording(&recording);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a client may see of an error in the middle of work.
+pub(super) fn words(error: &Error) -> String {
+    tracing::warn!(error = %error.full(), "work failed");
+    error.detail.clone()
+}

@@ -1,0 +1,259 @@
+//! The store: videos, their detections and recordings in SQLite (WAL).
+//!
+//! One connection writes, a few read; in WAL mode they do not wait for each other. A commit survives `kill -9`
+//! of the process at any moment; `synchronous=NORMAL` may lose the last commits, never the file, when the power fails.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Video, VideoState};
+use crate::error::{Error, Kind, Result};
+
+/// Raised with every change of the tables below; a newer file is refused, an older one converted.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE videos (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, state TEXT NOT NULL,
+  model TEXT NOT NULL, threshold REAL NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, frame_rate TEXT,
+  duration REAL, frames_total INTEGER, frames_done INTEGER NOT NULL DEFAULT 0, detect_fps REAL, bytes INTEGER NOT NULL,
+  content_type TEXT NOT NULL, codec TEXT, error TEXT, warning TEXT, created_at TEXT NOT NULL, finished_at TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX videos_by_state ON videos (state, seq);
+CREATE TABLE frames (
+  video INTEGER NOT NULL REFERENCES videos (seq) ON DELETE CASCADE, frame INTEGER NOT NULL, time REAL NOT NULL,
+  width INTEGER NOT NULL, height INTEGER NOT NULL, detections TEXT NOT NULL,
+  PRIMARY KEY (video, frame)) WITHOUT ROWID;
+CREATE TABLE recordings (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+  video TEXT NOT NULL REFERENCES videos (id) ON DELETE CASCADE, format TEXT NOT NULL, options TEXT NOT NULL,
+  state TEXT NOT NULL, frames_done INTEGER NOT NULL DEFAULT 0, frames_total INTEGER NOT NULL, bytes INTEGER, error TEXT,
+  created_at TEXT NOT NULL);
+CREATE INDEX recordings_by_video ON recordings (video, seq);
+CREATE INDEX recordings_by_state ON recordings (state, seq);
+";
+
+/// One frame's detections as they are stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameRow {
+    pub frame: u64,
+    /// Stream time in seconds.
+    pub time: f64,
+    pub width: u32,
+    pub height: u32,
+    /// JSON array of [`crate::event::Detection`], exactly as it is sent.
+    pub detections: String,
+}
+
+/// The database.
+pub struct Store {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+}
+
+impl Store {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// The file cannot be used, or a newer version of the program wrote it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut writer = connect(path)?;
+        writer.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
+        writer.pragma_update(None, "synchronous", "NORMAL").map_err(explain)?;
+        let version: i64 = writer.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(explain)?;
+        if version == 0 {
+            let transaction = writer.transaction().map_err(explain)?;
+            transaction.execute_batch(SCHEMA).map_err(explain)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(explain)?;
+            transaction.commit().map_err(explain)?;
+        } else if version != SCHEMA_VERSION {
+            return Err(Error::new(
+                Kind::Internal,
+                "The data folder was written by a newer sightglass: use that version, or another --data folder.",
+            ));
+        }
+        Ok(Self { path: path.to_path_buf(), writer: Mutex::new(writer), readers: Mutex::default() })
+    }
+
+    pub(super) fn write(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => connect(&self.path)?,
+        };
+        let answer = query(&connection).map_err(explain);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < 4 {
+            readers.push(connection);
+        }
+        answer
+    }
+
+    /// Adds a video; its `seq` is given by the store.
+    pub fn insert_video(&self, video: &Video) -> Result<Video> {
+        let connection = self.write();
+        connection
+            .execute(
+                "INSERT INTO videos (id, name, state, model, threshold, width, height, frame_rate, duration, frames_total,
+                 bytes, content_type, codec, created_at) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+                params![
+                    video.id, video.name, video.state.as_str(), video.model, video.threshold, video.width, video.height,
+                    video.frame_rate, video.duration, video.frames_total.map(|n| n as i64), video.bytes as i64,
+                    video.content_type, video.codec, video.created_at,
+                ],
+            )
+            .map_err(explain)?;
+        Ok(Video { seq: connection.last_insert_rowid(), ..video.clone() })
+    }
+
+    /// Stores everything of a video that changes while it is worked on.
+    pub fn update_video(&self, video: &Video) -> Result<()> {
+        let sql = "UPDATE videos SET state=?2, width=?3, height=?4, frames_total=?5, frames_done=?6, detect_fps=?7,
+                   error=?8, warning=?9, finished_at=?10, attempts=?11 WHERE seq=?1";
+        self.write()
+            .execute(
+                sql,
+                params![
+                    video.seq, video.state.as_str(), video.width, video.height, video.frames_total.map(|n| n as i64),
+                    video.frames_done as i64, video.detect_fps, video.error, video.warning, video.finished_at, video.attempts,
+                ],
+            )
+            .map_err(explain)?;
+        Ok(())
+    }
+
+    /// Stores frames and the video's new count of them in one transaction.
+    pub fn append_frames(&self, video: i64, rows: &[FrameRow]) -> Result<()> {
+        let Some(last) = rows.last() else { return Ok(()) };
+        let mut connection = self.write();
+        let transaction = connection.transaction().map_err(explain)?;
+        {
+            let mut insert = transaction
+                .prepare_cached("INSERT OR REPLACE INTO frames VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+                .map_err(explain)?;
+            for row in rows {
+                insert
+                    .execute(params![video, row.frame as i64, row.time, row.width, row.height, row.detections])
+                    .map_err(explain)?;
+            }
+            let sql = "UPDATE videos SET frames_done=?2, attempts=0 WHERE seq=?1";
+            transaction.prepare_cached(sql).and_then(|mut s| s.execute(params![video, last.frame as i64 + 1])).map_err(explain)?;
+        }
+        transaction.commit().map_err(explain)
+    }
+
+    /// Up to `limit` frames of a video from number `from` on, in order.
+    pub fn frames(&self, video: i64, from: u64, limit: usize) -> Result<Vec<FrameRow>> {
+        self.read(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT frame, time, width, height, detections FROM frames WHERE video=?1 AND frame>=?2 ORDER BY frame LIMIT ?3",
+            )?;
+            let from = i64::try_from(from).unwrap_or(i64::MAX);
+            let rows = query.query_map(params![video, from, limit as i64], |row| {
+                Ok(FrameRow {
+                    frame: row.get::<_, i64>(0)? as u64,
+                    time: row.get(1)?,
+                    width: row.get(2)?,
+                    height: row.get(3)?,
+                    detections: row.get(4)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Stream times of all frames of a video, in order.
+    pub fn times(&self, video: i64) -> Result<Vec<f64>> {
+        self.read(|connection| {
+            let mut query = connection.prepare("SELECT time FROM frames WHERE video=?1 ORDER BY frame")?;
+            query.query_map([video], |row| row.get(0))?.collect()
+        })
+    }
+
+    pub fn video(&self, id: &str) -> Result<Option<Video>> {
+        self.read(|connection| {
+            connection.query_row("SELECT * FROM videos WHERE id=?1", [id], video_of_row).optional()
+        })
+    }
+
+    /// Videos before `cursor` (a `seq`; None: from the newest), newest first.
+    pub fn videos(&self, cursor: Option<i64>, limit: usize) -> Result<Vec<Video>> {
+        self.read(|connection| {
+            let mut query = connection.prepare("SELECT * FROM videos WHERE seq<?1 ORDER BY seq DESC LIMIT ?2")?;
+            query.query_map(params![cursor.unwrap_or(i64::MAX), limit as i64], video_of_row)?.collect()
+        })
+    }
+
+    /// All videos in one of these states, oldest first.
+    pub fn videos_in(&self, states: &[VideoState]) -> Result<Vec<Video>> {
+        self.read(|connection| {
+            let mut query = connection.prepare("SELECT * FROM videos WHERE state=?1 ORDER BY seq")?;
+            let mut videos = Vec::new();
+            for state in states {
+                for video in query.query_map([state.as_str()], video_of_row)? {
+                    videos.push(video?);
+                }
+            }
+            videos.sort_by_key(|video| video.seq);
+            Ok(videos)
+        })
+    }
+
+    /// Forgets a video, its frames and recordings; false if there is none.
+    pub fn delete_video(&self, id: &str) -> Result<bool> {
+        Ok(self.write().execute("DELETE FROM videos WHERE id=?1", [id]).map_err(explain)? > 0)
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path).map_err(explain)?;
+    connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(explain)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(explain)?;
+    Ok(connection)
+}
+
+fn video_of_row(row: &Row<'_>) -> rusqlite::Result<Video> {
+    Ok(Video {
+        id: row.get("id")?,
+        seq: row.get("seq")?,
+        name: row.get("name")?,
+        state: VideoState::parse(&row.get::<_, String>("state")?),
+        model: row.get("model")?,
+        threshold: row.get("threshold")?,
+        width: row.get("width")?,
+        height: row.get("height")?,
+        frame_rate: row.get("frame_rate")?,
+        duration: row.get("duration")?,
+        frames_total: row.get::<_, Option<i64>>("frames_total")?.map(|n| n as u64),
+        frames_done: row.get::<_, i64>("frames_done")? as u64,
+        detect_fps: row.get("detect_fps")?,
+        bytes: row.get::<_, i64>("bytes")? as u64,
+        content_type: row.get("content_type")?,
+        codec: row.get("codec")?,
+        error: row.get("error")?,
+        warning: row.get("warning")?,
+        created_at: row.get("created_at")?,
+        finished_at: row.get("finished_at")?,
+        attempts: row.get("attempts")?,
+    })
+}
+
+/// SQLite's errors in words for a person.
+pub(super) fn explain(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => std::io::Error::from(std::io::ErrorKind::StorageFull).into(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            Error::internal("The server's database is damaged: restore the data folder from a copy, or start with an empty one.", error)
+        }
+        _ => Error::internal("The server's database failed; its log says more.", error),
+    }
+}

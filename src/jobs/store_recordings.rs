@@ -1,0 +1,103 @@
+//! The store's part for recordings.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{
+    Recording, RecordingOptions, RecordingState,
+    store::{Store, explain},
+};
+use crate::error::Result;
+
+impl Store {
+    /// Adds a recording; its `seq` is given by the store.
+    pub fn insert_recording(&self, recording: &Recording) -> Result<Recording> {
+        let options = serde_json::to_string(&recording.options).unwrap_or_default();
+        let connection = self.write();
+        connection
+            .execute(
+                "INSERT INTO recordings (id, video, format, options, state, frames_total, created_at)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7)",
+                params![
+                    recording.id,
+                    recording.video,
+                    recording.format.as_str(),
+                    options,
+                    recording.state.as_str(),
+                    recording.frames_total as i64,
+                    recording.created_at
+                ],
+            )
+            .map_err(explain)?;
+        Ok(Recording { seq: connection.last_insert_rowid(), ..recording.clone() })
+    }
+
+    /// Stores everything of a recording that changes while it is worked on.
+    pub fn update_recording(&self, recording: &Recording) -> Result<()> {
+        let sql = "UPDATE recordings SET state=?2, frames_done=?3, frames_total=?4, bytes=?5, error=?6 WHERE id=?1";
+        self.write()
+            .execute(
+                sql,
+                params![
+                    recording.id,
+                    recording.state.as_str(),
+                    recording.frames_done as i64,
+                    recording.frames_total as i64,
+                    recording.bytes.map(|n| n as i64),
+                    recording.error
+                ],
+            )
+            .map_err(explain)?;
+        Ok(())
+    }
+
+    pub fn recording(&self, id: &str) -> Result<Option<Recording>> {
+        self.read(|connection| {
+            connection.query_row("SELECT * FROM recordings WHERE id=?1", [id], recording_of_row).optional()
+        })
+    }
+
+    /// All recordings in one of these states, oldest first.
+    pub fn recordings_in(&self, states: &[RecordingState]) -> Result<Vec<Recording>> {
+        self.read(|connection| {
+            let mut query = connection.prepare("SELECT * FROM recordings WHERE state=?1 ORDER BY seq")?;
+            let mut recordings = Vec::new();
+            for state in states {
+                for recording in query.query_map([state.as_str()], recording_of_row)? {
+                    recordings.push(recording?);
+                }
+            }
+            recordings.sort_by_key(|recording| recording.seq);
+            Ok(recordings)
+        })
+    }
+
+    /// All recordings of a video, oldest first.
+    pub fn recordings_of(&self, video: &str) -> Result<Vec<Recording>> {
+        self.read(|connection| {
+            let mut query = connection.prepare("SELECT * FROM recordings WHERE video=?1 ORDER BY seq")?;
+            query.query_map([video], recording_of_row)?.collect()
+        })
+    }
+
+    /// Forgets one recording.
+    pub fn delete_recording(&self, id: &str) -> Result<bool> {
+        Ok(self.write().execute("DELETE FROM recordings WHERE id=?1", [id]).map_err(explain)? > 0)
+    }
+}
+
+fn recording_of_row(row: &Row<'_>) -> rusqlite::Result<Recording> {
+    let options: RecordingOptions = serde_json::from_str(&row.get::<_, String>("options")?).unwrap_or_default();
+    Ok(Recording {
+        id: row.get("id")?,
+        video: row.get("video")?,
+        format: options.format,
+        state: RecordingState::parse(&row.get::<_, String>("state")?),
+        frames_done: row.get::<_, i64>("frames_done")? as u64,
+        frames_total: row.get::<_, i64>("frames_total")? as u64,
+        bytes: row.get::<_, Option<i64>>("bytes")?.map(|n| n as u64),
+        error: row.get("error")?,
+        created_at: row.get("created_at")?,
+        options,
+        seq: row.get("seq")?,
+    })
+}
