@@ -120,6 +120,10 @@ impl Jobs {
         Ok(())
     }
 
+    pub fn settings(&self) -> &JobSettings {
+        &self.settings
+    }
+
     /// All models; the first is the default.
     pub fn models(&self) -> &[Arc<Detector>] {
         &self.models

@@ -53,3 +53,4 @@ pub fn init() -> Result<()> {
 pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
     todo!()
 }
+pub fn probe_decoder() -> Result<()> { todo!() }

@@ -1,0 +1,114 @@
+//! The pages: files of `www/`, from inside the program or, with `--www`, live from a folder.
+
+use std::{path::PathBuf, sync::Arc};
+
+use rust_embed::{EmbeddedFile, RustEmbed};
+use warp::{
+    Filter,
+    filters::{BoxedFilter, path::FullPath},
+    http::{HeaderMap, HeaderValue, header},
+    reply::Response,
+};
+
+use super::{Web, problem::answer, ranged, with};
+use crate::{error::Result, fault};
+
+#[derive(RustEmbed)]
+#[folder = "www/"]
+struct Www;
+
+/// Everything from here alone; pictures and videos also from the page's own memory.
+const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; \
+    object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// Headers that every answer carries.
+pub fn secure(headers: &mut HeaderMap) {
+    for (name, value) in [
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "geolocation=(), microphone=(), payment=(), usb=()"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
+    warp::get()
+        .or(warp::head())
+        .unify()
+        .and(warp::path::full())
+        .and(warp::header::headers_cloned())
+        .and(with(web))
+        .and_then(|path: FullPath, headers: HeaderMap, web| async move {
+            // Unknown calls under /api are no pages; warp then knows whether the path or the method was wrong.
+            if path.as_str().starts_with("/api/") || path.as_str() == "/api" {
+                return Err(warp::reject::not_found());
+            }
+            match answer(page(path, headers, web)).await {
+                Ok(response) => Ok(response),
+                Err(never) => match never {},
+            }
+        })
+        .boxed()
+}
+
+async fn page(path: FullPath, request: HeaderMap, web: Arc<Web>) -> Result<Response> {
+    let name = match path.as_str().trim_start_matches('/') {
+        "" => "index.html",
+        name => name,
+    };
+    if let Some(folder) = &web.www {
+        return from_folder(folder, name, &request).await;
+    }
+    let file = Www::get(name).ok_or_else(no_page)?;
+    Ok(embedded(file, &request))
+}
+
+fn no_page() -> crate::error::Error {
+    fault!(NotFound, "There is no such page; the videos are at /.")
+}
+
+/// A file of a folder in which the page is worked on.
+async fn from_folder(folder: &std::path::Path, name: &str, request: &HeaderMap) -> Result<Response> {
+    let safe = name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '%']));
+    let path: PathBuf = folder.join(name);
+    if !safe || !path.is_file() {
+        return Err(no_page());
+    }
+    let changed = path.metadata().and_then(|meta| meta.modified()).ok();
+    let changed = changed.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    ranged::file(&path, &changed.as_nanos().to_string(), &mime(name), request).await
+}
+
+/// A file of the program, "not modified" where the browser has it.
+fn embedded(file: EmbeddedFile, request: &HeaderMap) -> Response {
+    let hash: String = file.metadata.sha256_hash().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let etag = format!("\"{hash}\"");
+    let known = request.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let body = match file.data {
+        _ if known => bytes::Bytes::new(),
+        std::borrow::Cow::Borrowed(data) => bytes::Bytes::from_static(data),
+        std::borrow::Cow::Owned(data) => bytes::Bytes::from(data),
+    };
+    let mut response = Response::new(body.into());
+    if known {
+        *response.status_mut() = warp::http::StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    if let Ok(kind) = HeaderValue::from_str(file.metadata.mimetype()) {
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn mime(name: &str) -> String {
+    mime_guess::from_path(name).first_or_octet_stream().to_string()
+}

@@ -1,0 +1,182 @@
+//! `GET /api/videos/{id}/pictures`: upright JPEG frames with their events, for browsers that cannot decode the file.
+//!
+//! Each frame is its event as text, then its picture as a binary message. The viewer asks for so many with
+//! `{"type":"more","count":n}`; so it paces the server and a paused one costs nothing but an idle decoder.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures_util::StreamExt;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use warp::{
+    Filter,
+    filters::BoxedFilter,
+    reply::Response,
+    ws::{Message, Ws},
+};
+
+use super::{
+    Web, blocking,
+    events::frame_event,
+    problem::answer,
+    query::Query,
+    socket::{self, Goodbye},
+    with,
+};
+use crate::{
+    error::Result,
+    fault,
+    jobs::{FrameRow, Video, VideoState},
+    media::{FilePictures, Picture},
+};
+
+/// Pictures are not wider than this: enough for a page, cheap enough to send.
+const MAX_WIDTH: u32 = 1280;
+/// A picture and an event belong together when their times differ by less than this (seconds).
+const SAME_TIME: f64 = 0.0005;
+/// Credits that a viewer may pile up.
+const MAX_CREDIT: u32 = 64;
+
+pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
+    warp::path!("api" / "videos" / String / "pictures")
+        .and(warp::get())
+        .and(with(web))
+        .and(warp::query::<HashMap<String, String>>())
+        .and(warp::ws())
+        .and_then(|id, web, query, ws| answer(open(id, web, Query(query), ws)))
+        .boxed()
+}
+
+/// Follows a video as pictures.
+#[utoipa::path(get, path = "/api/videos/{id}/pictures", tag = "videos",
+    params(("id" = String, Path), ("from" = Option<u64>, Query, description = "first frame to be sent")),
+    responses((status = 101, description = "WebSocket; for each frame a `FrameEvent` as text, then its JPEG as binary"),
+        (status = 404, body = super::problem::Problem), (status = 429, body = super::problem::Problem)))]
+pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> Result<Response> {
+    let from = query.number::<u64>("from")?.unwrap_or(0);
+    let video = blocking({
+        let web = web.clone();
+        move || web.jobs.video(&id)
+    })
+    .await?;
+    let decoder = web.pictures.clone().try_acquire_owned().map_err(|_| {
+        fault!(Busy, "As many viewers as this server decodes for are connected: try again in a minute.")
+    })?;
+    socket::accept(web, ws, move |web, mut sender, mut incoming| async move {
+        let _decoder = decoder;
+        // The decoding thread is asked for one picture at a time and ends when `wanted` is dropped.
+        let (wanted, wants) = mpsc::channel::<()>(1);
+        let (give, mut gets) = mpsc::channel::<Result<(FrameRow, Picture)>>(2);
+        let worker = web.clone();
+        let thread = std::thread::Builder::new().name("pictures".into());
+        if thread.spawn(move || decode(&worker, &video, from, wants, &give)).is_err() {
+            return;
+        }
+        let mut credit = 0u32;
+        let mut asked = false;
+        let goodbye = loop {
+            if credit > 0 && !asked {
+                asked = wanted.try_send(()).is_ok();
+            }
+            tokio::select! {
+                picture = gets.recv(), if asked => {
+                    asked = false;
+                    credit -= 1;
+                    match picture {
+                        Some(Ok((row, picture))) => {
+                            let sent = sender.feed(Message::text(frame_event(&row))).await
+                                && sender.send(Message::binary(picture.jpeg)).await;
+                            if !sent { return }
+                        }
+                        Some(Err(error)) => {
+                            sender.send(socket::error_message(&error)).await;
+                            break Goodbye::Gone;
+                        }
+                        None => {
+                            sender.send(Message::text(r#"{"type":"end"}"#)).await;
+                            break Goodbye::Done;
+                        }
+                    }
+                }
+                message = incoming.next() => match message {
+                    Some(Ok(message)) if message.is_close() => return,
+                    Some(Ok(message)) => credit = (credit + more(&message)).min(MAX_CREDIT),
+                    _ => return,
+                },
+                () = web.shutdown.cancelled() => break Goodbye::Stopping,
+                () = tokio::time::sleep(Duration::from_secs(20)) => {
+                    if !sender.send(Message::ping(Vec::new())).await { return }
+                }
+            }
+        };
+        sender.close(goodbye).await;
+    })
+}
+
+/// How many pictures a viewer's message asks for.
+fn more(message: &Message) -> u32 {
+    #[derive(Deserialize)]
+    #[serde(tag = "type", rename_all = "snake_case")]
+    enum Ask {
+        More { count: u32 },
+    }
+    match message.to_str().ok().and_then(|text| serde_json::from_str(text).ok()) {
+        Some(Ask::More { count }) => count.min(MAX_CREDIT),
+        None => 0,
+    }
+}
+
+/// Decodes one picture for each message of `wants`, no further than frames are detected.
+fn decode(web: &Web, video: &Video, from: u64, wants: mpsc::Receiver<()>, give: &mpsc::Sender<Result<(FrameRow, Picture)>>) {
+    if let Err(error) = decode_or_say(web, video, from, wants, give) {
+        let _ = give.blocking_send(Err(error));
+    }
+}
+
+fn decode_or_say(
+    web: &Web,
+    video: &Video,
+    mut next: u64,
+    mut wants: mpsc::Receiver<()>,
+    give: &mpsc::Sender<Result<(FrameRow, Picture)>>,
+) -> Result<()> {
+    let mut pictures: Option<FilePictures> = None;
+    while wants.blocking_recv().is_some() {
+        let Some(row) = wait_for_row(web, video, next, &wants)? else { return Ok(()) };
+        let source = match &mut pictures {
+            Some(source) => source,
+            none => none.insert(FilePictures::open(&web.jobs.files.source(&video.id), &web.limits, row.time, MAX_WIDTH)?),
+        };
+        // The time is what makes a picture and an event the same frame; pictures before the first one are passed over.
+        let picture = loop {
+            match source.next_picture()? {
+                Some(picture) if picture.time < row.time - SAME_TIME => {}
+                other => break other,
+            }
+        };
+        let Some(picture) = picture else { return Ok(()) };
+        next = row.frame + 1;
+        if picture.time > row.time + SAME_TIME {
+            return Err(fault!(Internal, "The picture of frame {} could not be found in the file.", row.frame));
+        }
+        if give.blocking_send(Ok((row, picture))).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The stored frame `number`, as soon as it is there; None at the end of the video or when the viewer is gone.
+fn wait_for_row(web: &Web, video: &Video, number: u64, wants: &mpsc::Receiver<()>) -> Result<Option<FrameRow>> {
+    loop {
+        // Asked before the store is read: frames stored in between are not missed.
+        let state = web.jobs.video(&video.id)?.state;
+        if let Some(row) = web.jobs.store.frames(video.seq, number, 1)?.pop() {
+            return Ok(Some(row));
+        }
+        if state != VideoState::Queued && state != VideoState::Running || wants.is_closed() || web.shutdown.is_cancelled() {
+            return Ok(None);
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,100 @@
+//! Every error as `application/problem+json` (RFC 9457).
+
+use std::convert::Infallible;
+
+use serde::Serialize;
+use warp::{
+    Rejection,
+    http::{HeaderValue, StatusCode, header},
+    reply::Response,
+};
+
+use crate::{
+    error::{Error, Kind, Result},
+    fault,
+};
+
+/// The body of an error.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub title: &'static str,
+    pub status: u16,
+    /// What is wrong and what to do, for a person.
+    pub detail: String,
+}
+
+fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::BadRequest => StatusCode::BAD_REQUEST,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::NotMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
+        Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::Busy => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The answer to a request that failed.
+pub fn response(error: &Error) -> Response {
+    let status = status(error.kind);
+    if status.is_server_error() {
+        tracing::error!(status = status.as_u16(), error = %error.full(), "request failed");
+    }
+    let title = status.canonical_reason().unwrap_or("Error");
+    let problem = Problem { kind: "about:blank", title, status: status.as_u16(), detail: error.detail.clone() };
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = Response::new(bytes::Bytes::from(body).into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if matches!(error.kind, Kind::Busy | Kind::Unavailable) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+    }
+    response
+}
+
+/// Ends a handler: its answer, or its error as a problem.
+pub async fn answer(handler: impl Future<Output = Result<Response>>) -> Result<Response, Infallible> {
+    Ok(handler.await.unwrap_or_else(|error| response(&error)))
+}
+
+/// What no handler took: unknown paths, wrong methods, requests that are no WebSocket.
+pub async fn recover(rejection: Rejection) -> Result<Response, Infallible> {
+    let error = if let Some(error) = rejection.find::<Rejected>() {
+        fault!(Forbidden, "{}", error.0)
+    } else if rejection.is_not_found() {
+        fault!(NotFound, "There is nothing at this address; the calls are described by GET /openapi.json.")
+    } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
+        fault!(MethodNotAllowed, "This address does not take that method; the calls are described by GET /openapi.json.")
+    } else if rejection.find::<warp::reject::PayloadTooLarge>().is_some() {
+        fault!(TooLarge, "The body is larger than this call takes.")
+    } else if rejection.find::<warp::reject::MissingHeader>().is_some()
+        || rejection.find::<warp::reject::InvalidHeader>().is_some()
+    {
+        fault!(BadRequest, "A header is missing or not understood; an events address is for WebSockets.")
+    } else {
+        fault!(BadRequest, "The request is not understood: {}.", plain(&rejection))
+    };
+    Ok(response(&error))
+}
+
+/// A rejection with words for a 403.
+#[derive(Debug)]
+pub struct Rejected(pub String);
+
+impl warp::reject::Reject for Rejected {}
+
+/// warp's words on a rejection, without Rust's decorations.
+fn plain(rejection: &Rejection) -> String {
+    let text = format!("{rejection:?}");
+    text.trim_start_matches("Rejection(").trim_end_matches(')').chars().filter(|c| *c != '"').take(200).collect()
+}

@@ -1,0 +1,34 @@
+//! Query parameters, read with words for who got one wrong.
+
+use std::{collections::HashMap, str::FromStr};
+
+use crate::{error::Result, fault};
+
+/// The parameters of a request's query.
+pub struct Query(pub HashMap<String, String>);
+
+impl Query {
+    /// The text of a parameter, if it is there and not empty.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A parameter as a number.
+    ///
+    /// # Errors
+    /// It is there and no such number.
+    pub fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
+        let parse = |text: &str| text.parse().map_err(|_| fault!(BadRequest, "`{name}` must be a number of the right kind, not `{text}`."));
+        self.text(name).map(parse).transpose()
+    }
+
+    /// A score threshold.
+    pub fn threshold(&self) -> Result<Option<f32>> {
+        match self.number::<f32>("threshold")? {
+            Some(score) if !(score > 0.0 && score < 1.0) => {
+                Err(fault!(BadRequest, "`threshold` must lie between 0 and 1, for example 0.25."))
+            }
+            score => Ok(score),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! `POST /api/videos`: a file comes in, streamed to disk, is looked into, and becomes a video.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Buf;
+use futures_util::{Stream, StreamExt};
+use tokio::io::AsyncWriteExt;
+use warp::{
+    Filter, Reply,
+    filters::{BoxedFilter, multipart::FormData},
+    http::{HeaderValue, StatusCode, header},
+    reply::Response,
+};
+
+use super::{
+    Web, blocking,
+    problem::{Problem, answer},
+    query::Query,
+    with,
+};
+use crate::{
+    error::{Error, Result},
+    fault,
+    jobs::{Video, VideoState, new_id, now},
+    media::FileSource,
+};
+
+/// An uploader that sends nothing for so long is gone.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// A name is cut after so many characters.
+const MAX_NAME: usize = 200;
+
+pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
+    let base = |web: &Arc<Web>| {
+        warp::path!("api" / "videos")
+            .and(warp::post())
+            .and(with(web))
+            .and(warp::query::<HashMap<String, String>>())
+            .and(warp::header::optional::<u64>("content-length"))
+    };
+    let form = base(web)
+        .and(is_form(true))
+        // The limit is kept while the part is read: what counts is the file, not the form around it.
+        .and(warp::multipart::form().max_length(None))
+        .and_then(|web, query, length, form| answer(create_from_form(web, Query(query), length, form)));
+    let raw = base(web)
+        .and(is_form(false))
+        .and(warp::body::stream())
+        .and_then(|web, query, length, body| answer(create(web, Query(query), length, body)));
+    form.or(raw).unify().boxed()
+}
+
+/// Passes forms, or everything else.
+fn is_form(wanted: bool) -> impl Filter<Extract = (), Error = warp::Rejection> + Clone {
+    warp::header::optional::<String>("content-type")
+        .and_then(move |kind: Option<String>| async move {
+            let form = kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
+            if form == wanted { Ok(()) } else { Err(warp::reject::not_found()) }
+        })
+        .untuple_one()
+}
+
+/// Uploads a video: the file's bytes as the body, or a form with a part `file`.
+#[utoipa::path(post, path = "/api/videos", tag = "videos",
+    params(("name" = Option<String>, Query), ("model" = Option<String>, Query), ("threshold" = Option<f32>, Query, description = "keep detections from this score on")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "video/*, application/octet-stream, or multipart/form-data with a part `file`"),
+    responses((status = 201, body = Video, headers(("Location" = String))), (status = 400, body = Problem), (status = 404, body = Problem, description = "No such model"),
+        (status = 413, body = Problem), (status = 415, body = Problem, description = "No media"), (status = 422, body = Problem, description = "Media, but broken or unsupported"),
+        (status = 429, body = Problem), (status = 507, body = Problem)))]
+pub async fn create<S, B>(web: Arc<Web>, query: Query, length: Option<u64>, body: S) -> Result<Response>
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
+    B: Buf + Send,
+{
+    let wish = Wish::new(&web, &query, length)?;
+    let name = query.text("name").unwrap_or("video").to_owned();
+    finish(web, wish, name, Box::pin(body)).await
+}
+
+async fn create_from_form(web: Arc<Web>, query: Query, length: Option<u64>, mut form: FormData) -> Result<Response> {
+    let mut wish = Wish::new(&web, &query, length)?;
+    while let Some(part) = form.next().await {
+        let part = part.map_err(|error| fault!(BadRequest, "The form cannot be read: {error}."))?;
+        let named = part.name().to_owned();
+        match named.as_str() {
+            "file" => {
+                let name = query.text("name").or(part.filename()).unwrap_or("video").to_owned();
+                return finish(web, wish, name, Box::pin(part.stream())).await;
+            }
+            "model" | "threshold" => {
+                let text = small_text(part).await?;
+                let query = Query(HashMap::from([(named, text)]));
+                wish.change(&web, &query)?;
+            }
+            _ => {}
+        }
+    }
+    Err(fault!(BadRequest, "The form has no part named `file` that holds the video."))
+}
+
+/// A short field of a form.
+async fn small_text(part: warp::multipart::Part) -> Result<String> {
+    let mut text = Vec::new();
+    let mut body = Box::pin(part.stream());
+    while let Some(chunk) = body.next().await {
+        let mut chunk = chunk.map_err(|error| fault!(BadRequest, "The form cannot be read: {error}."))?;
+        text.extend_from_slice(&chunk.copy_to_bytes(chunk.remaining().min(1024)));
+        if text.len() > 1000 {
+            return Err(fault!(BadRequest, "A field of the form is too long."));
+        }
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// What was asked for besides the file; checked before the first byte is read.
+struct Wish {
+    model: String,
+    threshold: f32,
+}
+
+impl Wish {
+    fn new(web: &Web, query: &Query, length: Option<u64>) -> Result<Self> {
+        web.jobs.check_capacity()?;
+        let model = web.jobs.model(query.text("model"))?.info();
+        let threshold = query.threshold()?.unwrap_or(model.threshold);
+        if let Some(length) = length {
+            check_size(web, length)?;
+            if web.jobs.files.free_bytes()? < length.saturating_add(web.keep_free) {
+                return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
+            }
+        }
+        Ok(Self { model: model.name.clone(), threshold })
+    }
+
+    fn change(&mut self, web: &Web, query: &Query) -> Result<()> {
+        if let Some(name) = query.text("model") {
+            self.model = web.jobs.model(Some(name))?.info().name.clone();
+        }
+        if let Some(threshold) = query.threshold()? {
+            self.threshold = threshold;
+        }
+        Ok(())
+    }
+}
+
+fn check_size(web: &Web, bytes: u64) -> Result<()> {
+    if bytes > web.max_upload {
+        let megabytes = web.max_upload as f64 / 1e6;
+        return Err(fault!(TooLarge, "The file is larger than the {megabytes:.0} MB that this server takes."));
+    }
+    Ok(())
+}
+
+/// A file that is removed unless it is kept.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // After it was kept it has another name, and this finds nothing.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+async fn finish<B: Buf>(
+    web: Arc<Web>,
+    wish: Wish,
+    name: String,
+    body: impl Stream<Item = Result<B, warp::Error>> + Unpin,
+) -> Result<Response> {
+    let id = new_id();
+    let part = Part(web.jobs.files.upload(&id));
+    let bytes = receive(&web, &part.0, body).await?;
+    if bytes == 0 {
+        return Err(fault!(NotMedia, "The upload is empty: choose a video file."));
+    }
+    let _probe = web.probes.acquire().await.map_err(|error| Error::internal("The server is stopping.", error))?;
+    let jobs = web.jobs.clone();
+    let video = blocking(move || {
+        let info = FileSource::open(&id, &part.0, &jobs.settings().limits)?.info().clone();
+        jobs.add_video(Video {
+            id,
+            seq: 0,
+            name: clean_name(&name),
+            state: VideoState::Queued,
+            model: wish.model,
+            threshold: wish.threshold,
+            width: info.size.width,
+            height: info.size.height,
+            frame_rate: info.rate.map(|rate| rate.to_string()),
+            duration: info.duration,
+            frames_total: info.frames,
+            frames_done: 0,
+            detect_fps: None,
+            bytes,
+            content_type: info.mime.to_owned(),
+            codec: info.codec,
+            error: None,
+            warning: None,
+            created_at: now(),
+            finished_at: None,
+            attempts: 0,
+        })
+    })
+    .await?;
+    let mut response = warp::reply::json(&video).into_response();
+    *response.status_mut() = StatusCode::CREATED;
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/videos/{}", video.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Writes a body to a file as it comes; memory does not grow with it. Returns its bytes.
+async fn receive<B: Buf>(
+    web: &Web,
+    path: &std::path::Path,
+    mut body: impl Stream<Item = Result<B, warp::Error>> + Unpin,
+) -> Result<u64> {
+    let mut file = tokio::io::BufWriter::with_capacity(1 << 20, tokio::fs::File::create(path).await?);
+    let mut bytes = 0u64;
+    let mut checked = 0u64;
+    loop {
+        let chunk = tokio::select! {
+            chunk = tokio::time::timeout(PATIENCE, body.next()) => chunk,
+            () = web.shutdown.cancelled() => return Err(fault!(Unavailable, "The server is stopping: try again in a minute.")),
+        };
+        let chunk = chunk.map_err(|_| fault!(BadRequest, "The upload stopped coming in: try again."))?;
+        let Some(chunk) = chunk else { break };
+        let mut chunk = chunk.map_err(|error| fault!(BadRequest, "The upload broke off: try again.").with_cause(error))?;
+        bytes += chunk.remaining() as u64;
+        check_size(web, bytes)?;
+        if bytes - checked > 64 << 20 {
+            checked = bytes;
+            if web.jobs.files.free_bytes()? < web.keep_free {
+                return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
+            }
+        }
+        while chunk.has_remaining() {
+            let piece = chunk.chunk();
+            let length = piece.len();
+            web.meter.upload_bytes.inc_by(length as u64);
+            file.write_all(piece).await?;
+            chunk.advance(length);
+        }
+    }
+    file.flush().await?;
+    Ok(bytes)
+}
+
+/// A file name for display: no folders, no control characters, not endless.
+fn clean_name(name: &str) -> String {
+    let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let clean: String = base.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+    if clean.trim().is_empty() { "video".into() } else { clean.trim().into() }
+}
