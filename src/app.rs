@@ -1,1 +1,144 @@
-//! 
+//! The only file that knows everybody: builds the parts, connects them, and stops them in order.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::{ModelSettings, ServeSettings},
+    detector::Detector,
+    error::{Error, Result},
+    fault,
+    jobs::{Files, JobSettings, Jobs, Retention, Store},
+    media,
+    meter::Meter,
+    web::{self, Web},
+};
+
+/// How long work in progress may take to put itself away when the server stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+/// How long sockets and requests in flight may take.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+
+/// Loads the models that were asked for; the first is the default.
+pub fn load_models(settings: &ModelSettings, cache: Option<PathBuf>) -> Result<Vec<Arc<Detector>>> {
+    let options = settings.engine_options(cache);
+    let mut models: Vec<Arc<Detector>> = Vec::new();
+    for name in &settings.model {
+        let folder = crate::models::find(name, settings.models.as_deref())?;
+        let model = Detector::load(&folder, &options)?;
+        let info = model.info();
+        if models.iter().any(|other| other.info().name == info.name) {
+            return Err(fault!(BadRequest, "Two models are called `{}`: rename one of the folders.", info.name));
+        }
+        tracing::info!(
+            model = %info.name, version = %info.version, provider = %info.provider, precision = %info.precision,
+            sessions = info.sessions, threads = info.threads, chosen = %info.chosen, "model loaded"
+        );
+        models.push(Arc::new(model));
+    }
+    Ok(models)
+}
+
+/// Runs the service until SIGINT or SIGTERM.
+pub async fn serve(settings: ServeSettings) -> Result<()> {
+    media::init()?;
+    let files = Files::open(&settings.data)?;
+    let store = Store::open(&files.database())?;
+    // The port is taken before the models are loaded: that takes seconds, and a taken port should say so at once.
+    let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
+        Error::internal(format!("Cannot listen on {}: {error}. Is another server running there? Choose one with --listen.", settings.listen), error)
+    })?;
+    let address = listener.local_addr()?;
+    let (model_settings, cache) = (settings.models.clone(), files.cache());
+    let models = tokio::task::spawn_blocking(move || load_models(&model_settings, Some(cache)))
+        .await
+        .map_err(|error| Error::internal("Loading the model ended unexpectedly.", error))??;
+
+    let mut meter = Meter::new();
+    for (index, model) in models.iter().enumerate() {
+        let info = model.info();
+        let labels = [("name", &info.name), ("version", &info.version), ("provider", &info.provider), ("precision", &info.precision)];
+        meter.describe_model(index, labels.map(|(key, value)| (key, value.clone())).to_vec());
+    }
+    let meter = Arc::new(meter);
+    let retention = Retention {
+        age: settings.keep_days.map(|days| Duration::from_secs_f64((days * 86400.0).max(0.0))),
+        bytes: settings.keep_bytes,
+    };
+    let limits = settings.media.limits();
+    let job_settings = JobSettings {
+        limits: limits.clone(),
+        max_queue: settings.max_queue,
+        max_running: settings.max_running.max(1),
+        retention,
+    };
+    let jobs = Jobs::new(files, store, models, meter.clone(), job_settings);
+    jobs.resume()?;
+
+    let web = Arc::new(Web {
+        jobs: jobs.clone(),
+        meter,
+        limits,
+        max_upload: settings.max_upload,
+        keep_free: settings.keep_free,
+        allow_origin: settings.allow_origin,
+        www: settings.www,
+        shutdown: CancellationToken::new(),
+        sockets: TaskTracker::new(),
+        viewers: Arc::new(Semaphore::new(settings.max_viewers)),
+        probes: Arc::new(Semaphore::new(4)),
+        pictures: Arc::new(Semaphore::new(16)),
+    });
+    let server = tokio::spawn(web::run(listener, web.clone()));
+    let keeper = tokio::spawn(keep_retention(jobs.clone()));
+    println!("Sightglass is ready: open http://{address}/");
+
+    wait_for_signal().await;
+    keeper.abort();
+    stop(web, jobs, server).await;
+    Ok(())
+}
+
+/// The one order of stopping: accept nothing new, end the work, say goodbye to viewers, let requests finish.
+async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: tokio::task::JoinHandle<()>) {
+    tracing::info!("stopping: no new connections; viewers are told");
+    web.shutdown.cancel();
+    web.sockets.close();
+    tracing::info!("stopping: work in progress is put away");
+    let ended = tokio::task::spawn_blocking(move || jobs.shut_down(STOP_PATIENCE)).await.unwrap_or(false);
+    if !ended {
+        tracing::warn!("some work did not end in time; it goes on from its last stored frame at the next start");
+    }
+    let _ = tokio::time::timeout(GOODBYE_PATIENCE, web.sockets.wait()).await;
+    let _ = tokio::time::timeout(GOODBYE_PATIENCE, server).await;
+    tracing::info!("stopped");
+}
+
+async fn keep_retention(jobs: Arc<Jobs>) {
+    let mut ticks = tokio::time::interval(RETENTION_EVERY);
+    loop {
+        ticks.tick().await;
+        let jobs = jobs.clone();
+        match tokio::task::spawn_blocking(move || jobs.apply_retention()).await {
+            Ok(Err(error)) => tracing::warn!(error = %error.full(), "retention failed"),
+            Err(error) => tracing::warn!(%error, "retention failed"),
+            Ok(Ok(_)) => {}
+        }
+    }
+}
+
+async fn wait_for_signal() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+    }
+}

@@ -1,1 +1,83 @@
-//! 
+//! The command line: one file per subcommand.
+//!
+//! Results go to stdout, progress and logs to stderr. Exit status 0: done, 1: failed, 2: wrong usage.
+
+mod bench;
+mod detect;
+mod doctor;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{FromArgMatches, Parser, Subcommand};
+
+use crate::{config::ServeSettings, error::Result};
+
+/// Every frame of a video with the boxes of exactly that frame.
+#[derive(Parser)]
+#[command(name = "sightglass", version, propagate_version = true)]
+pub struct Cli {
+    /// What to log: error, warn, info, debug, or a filter such as `sightglass=debug`.
+    #[arg(long, global = true, env = "SIGHTGLASS_LOG", default_value = "info")]
+    log: String,
+    /// Configuration file; its keys are the long names of the flags [default: sightglass.toml, if it is there].
+    #[arg(long, global = true, env = "SIGHTGLASS_CONFIG", value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the service.
+    Serve(Box<ServeSettings>),
+    /// Detect in videos and pictures: prints a JSON event for each frame, and writes annotated copies with -o.
+    Detect(detect::DetectSettings),
+    /// Measure each stage on a video: decoder, preprocessing, ONNX Runtime alone, the whole.
+    Bench(bench::BenchSettings),
+    /// Check what is installed, which providers really work, and how to get what is missing.
+    Doctor(doctor::DoctorSettings),
+}
+
+/// Runs the program; the process ends with what this returns.
+pub fn main() -> ExitCode {
+    let cli = match settings::parse() {
+        Ok(matches) => match Cli::from_arg_matches(&matches) {
+            Ok(cli) => cli,
+            Err(error) => error.exit(),
+        },
+        Err(words) => {
+            eprintln!("error: {words}");
+            return ExitCode::from(2);
+        }
+    };
+    start_log(&cli.log);
+    let outcome = match cli.command {
+        Command::Serve(settings) => serve(*settings),
+        Command::Detect(settings) => detect::run(&settings),
+        Command::Bench(settings) => bench::run(&settings),
+        Command::Doctor(settings) => doctor::run(&settings),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", error.full());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(settings: ServeSettings) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(crate::app::serve(settings));
+    // A thread that is stuck in a decoder must not keep the process: its work goes on at the next start.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    outcome
+}
+
+fn start_log(filter: &str) {
+    use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+    // ONNX Runtime's chatter is told at `ort=info` for who asks.
+    let filter = EnvFilter::try_new(format!("{filter},ort=warn")).unwrap_or_else(|_| EnvFilter::new("info,ort=warn"));
+    let _ = tracing_subscriber::registry().with(fmt::layer().with_writer(std::io::stderr)).with(filter).try_init();
+}
