@@ -1,18 +1,29 @@
 //! GStreamer lives here and nowhere else: pipelines as data, decoding, encoding, JPEG pictures.
 
+mod autoplug;
+mod container;
 mod decode;
 mod encode;
 mod pictures;
+mod running;
+mod sample;
+mod shape;
 mod template;
+mod verdict;
 
 use std::time::Duration;
+
+use gstreamer as gst;
 
 pub use decode::{FileSource, MediaInfo};
 pub use encode::{Encoder, Format};
 pub use pictures::{FilePictures, Picture};
-pub use template::{Template, TEMPLATES};
+pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 
-use crate::error::Result;
+use crate::{
+    error::Result,
+    fault,
+};
 
 /// What a file may ask of the service; beyond it, it is refused in words.
 #[derive(Clone, Debug)]
@@ -45,12 +56,71 @@ impl std::fmt::Display for Rate {
 }
 
 /// Starts GStreamer; call once, before anything else here.
+///
+/// # Errors
+/// [`Kind::Unavailable`] when GStreamer itself does not start.
 pub fn init() -> Result<()> {
-    todo!()
+    gst::init().map_err(|error| fault!(Unavailable, "GStreamer does not start; `sightglass doctor` says more.").with_cause(error))
 }
 
-/// GStreamer's version and, for `doctor`, each element that the pipelines need: (element, what for, Debian package, there?).
+/// For `doctor`, each element that the pipelines need: (element, what for, Debian package, there?).
 pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
-    todo!()
+    const CORE: &str = "libgstreamer1.0-0";
+    const BASE: &str = "gstreamer1.0-plugins-base";
+    const GOOD: &str = "gstreamer1.0-plugins-good";
+    const BAD: &str = "gstreamer1.0-plugins-bad";
+    const UGLY: &str = "gstreamer1.0-plugins-ugly";
+    const LIBAV: &str = "gstreamer1.0-libav";
+    [
+        ("filesrc", "reading files", CORE),
+        ("decodebin", "finding the right decoder", BASE),
+        ("videoconvert", "colours", BASE),
+        ("videoscale", "square pixels", BASE),
+        ("appsink", "handing out frames", BASE),
+        ("videotestsrc", "the self-test", BASE),
+        ("videoflip", "turning upright", GOOD),
+        ("qtdemux", "MP4 and MOV files", GOOD),
+        ("matroskademux", "MKV and WebM files", GOOD),
+        ("avidemux", "AVI files", GOOD),
+        ("tsdemux", "MPEG-TS files", BAD),
+        ("h264parse", "H.264", BAD),
+        ("avdec_h264", "decoding H.264", LIBAV),
+        ("avdec_h265", "decoding H.265", LIBAV),
+        ("avdec_mpeg4", "decoding MPEG-4 part 2", LIBAV),
+        ("vp8dec", "decoding VP8", GOOD),
+        ("vp9dec", "decoding VP9", GOOD),
+        ("jpegdec", "decoding motion JPEG", GOOD),
+        ("jpegenc", "pictures for browsers that cannot decode the file", GOOD),
+        ("avenc_mpeg4", "recording AVI", LIBAV),
+        ("avimux", "recording AVI", GOOD),
+        ("x264enc", "recording MP4", UGLY),
+        ("mp4mux", "recording MP4", GOOD),
+    ]
+    .map(|(element, purpose, package)| (element, purpose, package, gst::ElementFactory::find(element).is_some()))
+    .into()
+}
+
+/// GStreamer's version, as it says it.
+pub fn version() -> String {
+    gst::version_string().to_string()
+}
+
+/// Encodes and decodes a drawn pattern, some milliseconds of work: readiness means that pictures can be decoded.
+///
+/// # Errors
+/// [`Kind::Unavailable`](crate::error::Kind::Unavailable) when an element is missing or no picture comes out.
+pub fn probe_decoder() -> Result<()> {
+    let limits = Limits { max_pixels: 1 << 20, max_duration: 60.0, stall: Duration::from_secs(5) };
+    let pipeline = Template::get("test-pattern")?.build(&[])?;
+    let mut run = running::Running::start(pipeline, &limits, gst::State::Playing)?;
+    let mut pictures = 0;
+    while run.pull()?.is_some() {
+        pictures += 1;
+    }
+    match (pictures, run.error()) {
+        (1.., None) => Ok(()),
+        (_, error) => Err(fault!(Unavailable, "No video can be decoded; `sightglass doctor` says what is missing.")
+            .with_cause(error.map_or_else(|| "no picture came out".to_owned(), ToString::to_string))),
+    }
 }
 pub fn probe_decoder() -> Result<()> { todo!() }

@@ -1,12 +1,78 @@
+//! A file's frames as JPEG pictures, for browsers that cannot decode the file.
+
 use std::path::Path;
+
 use bytes::Bytes;
-use super::Limits;
-use crate::error::Result;
+use gstreamer as gst;
+
+use super::{
+    container::Container,
+    decode::{stream_time, utf8},
+    running::Running,
+    verdict, Limits, Template, Value,
+};
+use crate::error::{Error, Result};
+
+/// Seconds before the wanted time at which decoding starts: a decoder moves the start of the frame that lies across
+/// the seek point, so that frame's time would be wrong; it is skipped.
+const LEAD: f64 = 0.05;
+/// Times closer than this are the same, seconds.
+const SAME: f64 = 0.0005;
+
 /// One frame as an upright JPEG.
-pub struct Picture { pub time: f64, pub jpeg: Bytes }
-pub struct FilePictures;
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Stream time in seconds, equal to the frame's.
+    pub time: f64,
+    pub jpeg: Bytes,
+}
+
+/// Decodes a file to JPEG pictures. Dropping it stops everything.
+pub struct FilePictures {
+    run: Running,
+    from: f64,
+}
+
 impl FilePictures {
-    /// From stream time `from` (seconds) on; pictures are scaled down to `max_width`.
-    pub fn open(_path: &Path, _limits: &Limits, _from: f64, _max_width: u32) -> Result<Self> { todo!() }
-    pub fn next_picture(&mut self) -> Result<Option<Picture>> { todo!() }
+    /// The frames at and after stream time `from` (seconds); pictures wider than `max_width` pixels are scaled down.
+    ///
+    /// # Errors
+    /// As [`FileSource::open`](super::FileSource::open).
+    pub fn open(path: &Path, limits: &Limits, from: f64, max_width: u32) -> Result<Self> {
+        let container = Container::look(path)?;
+        if container.lacks_index {
+            return Err(verdict::no_index());
+        }
+        let width = i32::try_from(max_width.clamp(16, 16384)).unwrap_or(16384);
+        let size = gst::Caps::builder("video/x-raw")
+            .field("width", gst::IntRange::new(1, width))
+            .field("height", gst::IntRange::new(1, i32::MAX))
+            .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+            .build();
+        let pipeline = Template::get("pictures")?.build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
+        let mut run = Running::start(pipeline, limits, gst::State::Paused)?;
+        if !run.preroll()? {
+            return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
+        }
+        run.play_from(from - LEAD)?;
+        Ok(Self { run, from })
+    }
+
+    /// The next picture, None at the end.
+    ///
+    /// # Errors
+    /// [`Unprocessable`](crate::error::Kind::Unprocessable) when the decoder stalls.
+    pub fn next_picture(&mut self) -> Result<Option<Picture>> {
+        while let Some(sample) = self.run.pull()? {
+            let time = (stream_time(&sample).unwrap_or(0.0).max(0.0) * 1e6).round() / 1e6;
+            if time < self.from - SAME {
+                continue;
+            }
+            let broken = |why: &str| Error::internal("The server could not make a picture of the video.", why);
+            let buffer = sample.buffer_owned().ok_or_else(|| broken("no buffer"))?;
+            let memory = buffer.into_mapped_buffer_readable().map_err(|_| broken("not readable"))?;
+            return Ok(Some(Picture { time, jpeg: Bytes::from_owner(memory) }));
+        }
+        Ok(None)
+    }
 }

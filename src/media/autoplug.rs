@@ -1,0 +1,189 @@
+//! What decodebin may build from an upload, and what it found there.
+//!
+//! Uploads are hostile: a "video" may be a playlist that makes a demuxer fetch addresses, or ask for a picture of a
+//! terabyte. So only known containers and video streams go on; sound and subtitles are left undecoded.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gstreamer::{self as gst, prelude::*};
+use gstreamer_video as gst_video;
+
+use crate::frame::Size;
+
+/// Containers that hold their media themselves; none of their demuxers opens another file or address.
+const CONTAINERS: &[&str] = &[
+    "video/quicktime",
+    "audio/x-m4a",
+    "application/x-3gp",
+    "video/x-matroska",
+    "audio/x-matroska",
+    "video/webm",
+    "audio/webm",
+    "video/x-msvideo",
+    "video/mpegts",
+    "video/mpeg",
+    "video/x-flv",
+    "video/x-ms-asf",
+    "application/ogg",
+    "video/ogg",
+    "application/mxf",
+    "video/x-ivf",
+    "application/x-yuv4mpeg",
+];
+
+/// What was found in a file on the way.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// The caps name of the first thing that is neither a known container nor video; the file is refused.
+    pub refused: Option<String>,
+    /// A video stream was seen (it may have no decoder).
+    pub video: bool,
+    /// A decoded video stream came out.
+    pub exposed: bool,
+    pub sound: bool,
+    pub encrypted: bool,
+    /// The caps name of a video stream that no decoder wants.
+    pub undecodable: Option<String>,
+    /// A picture larger than the limit.
+    pub too_large: Option<Size>,
+    /// All streams are known.
+    pub complete: bool,
+}
+
+impl Findings {
+    /// Nothing will ever come out of this file.
+    pub fn hopeless(&self) -> bool {
+        self.too_large.is_some() || (!self.exposed && (self.refused.is_some() || self.encrypted || self.complete))
+    }
+}
+
+/// Findings that GStreamer's threads write and the reader reads.
+#[derive(Clone, Default)]
+pub struct Watch(Arc<Mutex<Findings>>);
+
+impl Watch {
+    pub fn lock(&self) -> MutexGuard<'_, Findings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows a `decodebin name=decode` and guards the converters behind it against pictures of more than
+    /// `max_pixels`.
+    pub fn attach(pipeline: &gst::Pipeline, max_pixels: u64) -> Self {
+        let watch = Self::default();
+        if let Some(decode) = pipeline.by_name("decode") {
+            watch.follow(&decode, pipeline.by_name("convert"), max_pixels);
+        }
+        if let Some(pad) = pipeline.by_name("convert").and_then(|convert| convert.static_pad("sink")) {
+            watch.guard(&pad, max_pixels);
+        }
+        watch
+    }
+
+    fn follow(&self, decode: &gst::Element, next: Option<gst::Element>, max_pixels: u64) {
+        let watch = self.clone();
+        decode.connect("autoplug-continue", false, move |arguments| {
+            let pad = arguments.get(1)?.get::<gst::Pad>().ok()?;
+            let caps = arguments.get(2)?.get::<gst::Caps>().ok()?;
+            Some(watch.admits(&pad, &caps, max_pixels).to_value())
+        });
+        let watch = self.clone();
+        decode.connect("unknown-type", false, move |arguments| {
+            let caps = arguments.get(2)?.get::<gst::Caps>().ok()?;
+            let name = caps.structure(0)?.name();
+            if name.starts_with("video/") || name.starts_with("image/") {
+                watch.lock().undecodable.get_or_insert_with(|| name.to_string());
+            }
+            None
+        });
+        let watch = self.clone();
+        // Weak: the pipeline must not own itself through its signal handlers.
+        let next = next.map(|next| next.downgrade());
+        decode.connect_pad_added(move |_, pad| {
+            let raw = pad.current_caps().or_else(|| Some(pad.query_caps(None))).is_some_and(|caps| caps.structure(0).is_some_and(|s| s.name() == "video/x-raw"));
+            if !raw {
+                return;
+            }
+            watch.lock().exposed = true;
+            // The launch text links the first pad; a stream that starts anew in mid-file gives another.
+            if let Some(sink) = next.as_ref().and_then(|next| next.upgrade()).and_then(|next| next.static_pad("sink"))
+                && !sink.is_linked()
+                && let Err(error) = pad.link(&sink)
+            {
+                tracing::debug!(%error, "a decoded stream could not be linked");
+            }
+        });
+        let watch = self.clone();
+        decode.connect_no_more_pads(move |_| watch.lock().complete = true);
+    }
+
+    /// May decodebin go on from this pad? If not, the pad stays as it is and nobody reads it.
+    fn admits(&self, pad: &gst::Pad, caps: &gst::CapsRef, max_pixels: u64) -> bool {
+        let Some(structure) = caps.structure(0) else { return false };
+        let name = structure.name().as_str();
+        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if CONTAINERS.contains(&name) && !(name == "video/mpeg" && structure.get::<bool>("systemstream") == Ok(false)) {
+            return true;
+        }
+        match name.split('/').next() {
+            Some("video") => {}
+            Some("image") if behind_demuxer(pad) => {}
+            Some("audio") => {
+                found.sound = true;
+                return false;
+            }
+            Some("text" | "subpicture" | "closedcaption" | "meta") if behind_demuxer(pad) => return false,
+            _ if matches!(name, "application/x-cenc" | "application/x-cbcs" | "application/x-webm-enc") => {
+                found.encrypted = true;
+                return false;
+            }
+            _ if behind_demuxer(pad) => return false,
+            _ => {
+                found.refused.get_or_insert_with(|| name.to_owned());
+                return false;
+            }
+        }
+        if behind_demuxer(pad) && found.video {
+            // A second video track: the first is the one that players show.
+            return false;
+        }
+        found.video = true;
+        if let (Ok(width), Ok(height)) = (structure.get::<i32>("width"), structure.get::<i32>("height")) {
+            let size = Size::new(width.unsigned_abs(), height.unsigned_abs());
+            if size.pixels() > max_pixels {
+                found.too_large.get_or_insert(size);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Stops pictures that are too large before a converter allocates them: as decoded, and with square pixels.
+    fn guard(&self, pad: &gst::Pad, max_pixels: u64) {
+        let watch = self.clone();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) else { return gst::PadProbeReturn::Ok };
+            let Ok(video) = gst_video::VideoInfo::from_caps(event.caps()) else { return gst::PadProbeReturn::Ok };
+            let size = square(&video);
+            if size.pixels() <= max_pixels {
+                return gst::PadProbeReturn::Ok;
+            }
+            watch.lock().too_large.get_or_insert(size);
+            gst::PadProbeReturn::Drop
+        });
+    }
+}
+
+/// The size with square pixels; videoscale keeps the height.
+fn square(video: &gst_video::VideoInfo) -> Size {
+    let par = video.par();
+    let (num, den) = (u64::from(par.numer().unsigned_abs()), u64::from(par.denom().unsigned_abs()).max(1));
+    let width = (u64::from(video.width()) * num).div_ceil(den).max(u64::from(video.width()));
+    Size::new(u32::try_from(width).unwrap_or(u32::MAX), video.height())
+}
+
+/// Does the pad show what a demuxer found, and not the file itself?
+fn behind_demuxer(pad: &gst::Pad) -> bool {
+    let pad = pad.downcast_ref::<gst::GhostPad>().and_then(|ghost| ghost.target()).unwrap_or_else(|| pad.clone());
+    let klass = pad.parent_element().and_then(|element| element.factory()).and_then(|factory| factory.metadata("klass").map(str::to_owned));
+    klass.is_some_and(|klass| klass.contains("Demux"))
+}

@@ -1,0 +1,82 @@
+//! Frames as GStreamer buffers and caps, for the encoders.
+
+use gstreamer as gst;
+use gstreamer_video as gst_video;
+
+use super::{Format, Rate};
+use crate::{
+    error::{Error, Result},
+    frame::{Colour, Frame, Matrix, Pixels, Plane, Range, Size},
+};
+
+/// What a frame is, as caps.
+pub fn input(frame: &Frame, rate: Rate) -> gst::Caps {
+    let (format, colour) = match &frame.pixels {
+        Pixels::I420 { colour, .. } => ("I420", colorimetry(*colour)),
+        Pixels::Bgr(_) => ("BGR", "sRGB"),
+    };
+    caps(format, frame.size, colour).field("framerate", gst::Fraction::new(rate.num as i32, rate.den as i32)).build()
+}
+
+/// What the encoder gets: limited range always, for players that ignore what the file says of it.
+///
+/// AVI says nothing of the matrix, so it gets the one that players assume for its height.
+pub fn output(format: Format, size: Size) -> gst::Caps {
+    match format {
+        Format::Avi => {
+            let matrix = if size.height > 576 { Matrix::Bt709 } else { Matrix::Bt601 };
+            caps("I420", size, colorimetry(Colour { matrix, range: Range::Limited })).build()
+        }
+        Format::Mp4 => {
+            let even = Size::new(size.width.next_multiple_of(2), size.height.next_multiple_of(2));
+            let known = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020].map(|matrix| colorimetry(Colour { matrix, range: Range::Limited }));
+            let mut caps = caps("I420", even, known[0]).build();
+            caps.make_mut().set("colorimetry", gst::List::new(known));
+            caps
+        }
+    }
+}
+
+fn caps(format: &str, size: Size, colorimetry: &str) -> gst::caps::Builder<gst::caps::NoFeature> {
+    gst::Caps::builder("video/x-raw")
+        .field("format", format)
+        .field("width", size.width as i32)
+        .field("height", size.height as i32)
+        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+        .field("interlace-mode", "progressive")
+        .field("colorimetry", colorimetry)
+}
+
+/// range:matrix:transfer:primaries in GStreamer's numbers.
+const fn colorimetry(colour: Colour) -> &'static str {
+    match (colour.range, colour.matrix) {
+        (Range::Limited, Matrix::Bt601) => "2:4:16:4",
+        (Range::Limited, Matrix::Bt709) => "2:3:5:1",
+        (Range::Limited, Matrix::Bt2020) => "2:6:13:7",
+        (Range::Full, Matrix::Bt601) => "1:4:16:4",
+        (Range::Full, Matrix::Bt709) => "1:3:5:1",
+        (Range::Full, Matrix::Bt2020) => "1:6:13:7",
+    }
+}
+
+/// Wraps a frame's planes; copies nothing.
+pub fn buffer(frame: &Frame) -> Result<gst::Buffer> {
+    let (format, planes): (_, &[Plane]) = match &frame.pixels {
+        Pixels::I420 { planes, .. } => (gst_video::VideoFormat::I420, planes),
+        Pixels::Bgr(plane) => (gst_video::VideoFormat::Bgr, std::slice::from_ref(plane)),
+    };
+    let mut buffer = gst::Buffer::new();
+    let (mut offsets, mut strides, mut end) = (Vec::new(), Vec::new(), 0);
+    {
+        let buffer = buffer.make_mut();
+        for plane in planes {
+            offsets.push(end);
+            strides.push(i32::try_from(plane.stride).map_err(|error| Error::internal("A picture is too wide to be written.", error))?);
+            end += plane.data.len();
+            buffer.append_memory(gst::Memory::from_slice(plane.data.clone()));
+        }
+        gst_video::VideoMeta::add_full(buffer, gst_video::VideoFrameFlags::empty(), format, frame.size.width, frame.size.height, &offsets, &strides)
+            .map_err(|error| Error::internal("The server could not write a picture into the video.", error))?;
+    }
+    Ok(buffer)
+}

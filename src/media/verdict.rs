@@ -1,0 +1,76 @@
+//! Why a file gives no pictures, in words for the person who sent it.
+
+use gstreamer as gst;
+
+use super::{autoplug::Findings, container::Container};
+use crate::{
+    error::{Error, Kind},
+    fault,
+};
+
+/// The reason that a file gave no picture at all. `limit` is the most pixels a frame may have.
+pub fn refusal(container: &Container, found: &Findings, error: Option<&gst::glib::Error>, limit: u64) -> Error {
+    let error = error.map(ToString::to_string);
+    words(container, found, limit).with_cause(format!("{container:?}, {found:?}, {}", error.as_deref().unwrap_or("no error")))
+}
+
+fn words(container: &Container, found: &Findings, limit: u64) -> Error {
+    if let Some(size) = found.too_large {
+        return fault!(Unprocessable, "The video's picture of {size} pixels is larger than the {limit} pixels that this server takes: scale it down and try again.");
+    }
+    if found.encrypted {
+        return fault!(Unprocessable, "The video is encrypted (DRM): the server cannot see its pictures. Send an unprotected copy.");
+    }
+    if let Some(codec) = &found.undecodable {
+        return fault!(
+            Unprocessable,
+            "The video is in a format ({}) that this server has no decoder for: convert it to H.264, or ask the operator, whom `sightglass doctor` tells what is missing.",
+            codec_name(codec)
+        );
+    }
+    if container.lacks_index {
+        return no_index();
+    }
+    if let Some(kind) = &found.refused {
+        if kind.starts_with("image/") {
+            return fault!(Unprocessable, "The file is a still picture, not a video: send it as an image.");
+        }
+        return fault!(NotMedia, "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file.");
+    }
+    if found.sound && !found.video {
+        return fault!(Unprocessable, "The file has no picture, only sound (no video track): choose a file with pictures.");
+    }
+    if found.video {
+        return match container.complete {
+            Some(false) => fault!(Unprocessable, "The file is cut off before its first picture: the upload or the recording is incomplete."),
+            _ => fault!(Unprocessable, "The file's video is damaged: not one picture of it could be decoded."),
+        };
+    }
+    if container.name.is_some() {
+        return fault!(Unprocessable, "The file is damaged or incomplete: no video track could be found in it.");
+    }
+    fault!(NotMedia, "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file.")
+}
+
+/// An MP4 without `moov`.
+pub fn no_index() -> Error {
+    Error::new(
+        Kind::Unprocessable,
+        "The file has no index (moov atom): the recording was cut off or the upload is incomplete. Send it again, or repair it with a tool such as untrunc.",
+    )
+}
+
+/// A person's name for a video stream's caps.
+pub fn codec_name(caps: &str) -> &str {
+    match caps {
+        "video/x-h264" => "H.264",
+        "video/x-h265" => "H.265",
+        "video/x-h266" => "H.266",
+        "video/x-av1" => "AV1",
+        "video/x-vp8" => "VP8",
+        "video/x-vp9" => "VP9",
+        "video/x-prores" => "ProRes",
+        "video/x-wmv" => "Windows Media Video",
+        other => other.trim_start_matches("video/x-").trim_start_matches("video/").trim_start_matches("image/"),
+    }
+}
