@@ -269,8 +269,3 @@ fn bounded(rate: Rate, most: u32) -> Rate {
     }
     if now.1 == 0 { Rate { num: most, den: 1 } } else { Rate { num: (now.0 as u32).max(1), den: now.1 as u32 } }
 }
-impl Format { pub fn as_str(self) -> &'static str { match self { Self::Avi => "avi", Self::Mp4 => "mp4" } } }
-impl serde::Serialize for Format { fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> { s.serialize_str(self.as_str()) } }
-impl<'de> serde::Deserialize<'de> for Format { fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> { let s = String::deserialize(d)?; match s.as_str() { "avi" => Ok(Self::Avi), "mp4" => Ok(Self::Mp4), _ => Err(serde::de::Error::custom("format is avi or mp4")) } } }
-impl Format { pub fn mime(self) -> &'static str { match self { Self::Avi => "video/x-msvideo", Self::Mp4 => "video/mp4" } } }
-impl std::str::FromStr for Format { type Err = String; fn from_str(s: &str) -> std::result::Result<Self, String> { match s { "avi" => Ok(Self::Avi), "mp4" => Ok(Self::Mp4), o => Err(format!("`{o}` is neither avi nor mp4")) } } }

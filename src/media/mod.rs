@@ -123,4 +123,3 @@ pub fn probe_decoder() -> Result<()> {
             .with_cause(error.map_or_else(|| "no picture came out".to_owned(), ToString::to_string))),
     }
 }
-pub fn probe_decoder() -> Result<()> { todo!() }

@@ -1,0 +1,68 @@
+// Calls to the server that are answered once. Each failure becomes an ApiError whose message a person can read.
+
+import { t } from './i18n.js';
+import { ADDRESS } from './protocol.js';
+
+export class ApiError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status; // 0: no answer came at all
+  }
+}
+
+export const listModels = () => call('GET', ADDRESS.models);
+export const listVideos = (query) => call('GET', ADDRESS.videos(query));
+export const getVideo = (id) => call('GET', ADDRESS.video(id));
+export const deleteVideo = (id) => call('DELETE', ADDRESS.video(id));
+export const cancelVideo = (id) => call('POST', ADDRESS.cancel(id));
+export const retryVideo = (id) => call('POST', ADDRESS.retry(id));
+export const startRecording = (id, choice) => call('POST', ADDRESS.recordings(id), choice);
+export const getRecording = (id) => call('GET', ADDRESS.recording(id));
+
+/** The sample video as the file it would be had a person chosen it. */
+export async function fetchSample() {
+  const answer = await reach(ADDRESS.sample, {});
+  if (!answer.ok) throw refusal(answer.status, await answer.text());
+  const bytes = await answer.blob();
+  return new File([bytes], 'sample.mp4', { type: 'video/mp4' });
+}
+
+/** The words of a refusal: the `detail` of the problem document, or the best that the status alone allows. */
+export function refusal(status, body) {
+  let problem = null;
+  try {
+    problem = JSON.parse(body);
+  } catch {
+    // not one of our answers: a proxy in between, for example
+  }
+  const words = problem?.detail || problem?.title;
+  if (words) return new ApiError(status, t('error.said', { words }));
+  return new ApiError(status, t('error.status', { status }));
+}
+
+export const noAnswer = () => new ApiError(0, t('error.network'));
+
+async function call(method, path, body) {
+  const init = { method, headers: { accept: 'application/json' } };
+  if (body !== undefined) {
+    init.headers['content-type'] = 'application/json';
+    init.body = JSON.stringify(body);
+  }
+  const answer = await reach(path, init);
+  const text = await answer.text().catch(() => '');
+  if (!answer.ok) throw refusal(answer.status, text);
+  if (!text) return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError(answer.status, t('error.status', { status: answer.status }));
+  }
+}
+
+async function reach(path, init) {
+  try {
+    return await fetch(path, init);
+  } catch {
+    throw noAnswer();
+  }
+}

@@ -1,0 +1,74 @@
+// A picture and the boxes of exactly that picture, onto a canvas, in one step.
+
+import { colourOf } from './colours.js';
+import { passes } from './track.js';
+
+// Larger pictures are shown scaled down: nobody sees the difference, and a phone has to hold the canvas in memory.
+const WIDEST = 1920;
+
+/** options: { threshold, labels, scores, hidden: Set of class ids } */
+export function paint(canvas, picture, track, frame, options) {
+  const size = track.size(frame);
+  const zoom = fit(canvas, size.width, size.height);
+  const { width, height } = canvas;
+  const pen = canvas.getContext('2d');
+  pen.drawImage(picture, 0, 0, width, height);
+  // The canvas is shown larger or smaller than it is: lines and letters keep their size for the eye.
+  const perCssPixel = width / (canvas.clientWidth || width);
+  const line = Math.max(2, Math.round(2 * perCssPixel));
+  const letters = Math.max(11, Math.round(13 * perCssPixel));
+  pen.font = `600 ${letters}px system-ui, sans-serif`;
+  pen.textBaseline = 'middle';
+  track.each(frame, (id, score, x, y, w, h) => {
+    if (!passes(score, options.threshold) || options.hidden.has(id)) return;
+    const box = whole(x * zoom, y * zoom, w * zoom, h * zoom, width, height);
+    const colour = colourOf(id);
+    outline(pen, box, line, colour.line);
+    const words = [options.labels && track.labels.get(id), options.scores && score.toFixed(2)].filter(Boolean).join(' ');
+    if (words) plate(pen, box, words, letters, line, colour, width);
+  });
+}
+
+/** Gives the canvas the picture's size, and says by how much the picture is made smaller for it. */
+export function fit(canvas, width, height) {
+  const zoom = Math.min(1, WIDEST / width);
+  const size = { width: Math.max(1, Math.round(width * zoom)), height: Math.max(1, Math.round(height * zoom)) };
+  // Setting the size clears the canvas, so only where it differs.
+  if (canvas.width !== size.width || canvas.height !== size.height) Object.assign(canvas, size);
+  canvas.style.setProperty('--aspect', String(size.width / size.height));
+  return zoom;
+}
+
+// Whole pixels keep the lines sharp, and let a test say where they are.
+function whole(x, y, w, h, width, height) {
+  const left = Math.max(0, Math.round(x));
+  const top = Math.max(0, Math.round(y));
+  return { left, top, right: Math.min(width, Math.round(x + w)), bottom: Math.min(height, Math.round(y + h)) };
+}
+
+function outline(pen, { left, top, right, bottom }, line, colour) {
+  const w = right - left;
+  const h = bottom - top;
+  // A dark hairline around the coloured line keeps it visible on a background of its own colour.
+  pen.strokeStyle = 'rgba(0, 0, 0, 0.55)';
+  pen.lineWidth = 1;
+  pen.strokeRect(left - 0.5, top - 0.5, w + 1, h + 1);
+  pen.fillStyle = colour;
+  pen.fillRect(left, top, w, line);
+  pen.fillRect(left, bottom - line, w, line);
+  pen.fillRect(left, top, line, h);
+  pen.fillRect(right - line, top, line, h);
+}
+
+function plate(pen, box, words, letters, line, colour, width) {
+  const pad = Math.round(letters * 0.35);
+  const w = Math.ceil(pen.measureText(words).width) + 2 * pad;
+  const h = letters + pad;
+  const left = Math.max(0, Math.min(box.left, width - w));
+  // Above the box where there is room, else inside it: a label outside the picture tells nobody anything.
+  const top = box.top - h >= 0 ? box.top - h : box.top + line;
+  pen.fillStyle = colour.line;
+  pen.fillRect(left, top, w, h);
+  pen.fillStyle = colour.ink;
+  pen.fillText(words, left + pad, top + h / 2 + letters * 0.04);
+}

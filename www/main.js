@@ -1,0 +1,260 @@
+// The page `/`: makes the parts and connects them. What a part does stands in its own file.
+
+import { cancelVideo, getVideo, listModels, retryVideo } from './api.js';
+import './class-filter.js';
+import { Controls } from './controls.js';
+import { Feed } from './feed.js';
+import { language, setLanguage, t, translate } from './i18n.js';
+import './message.js';
+import { Meters } from './meters.js';
+import { Player } from './player.js';
+import { STATE, isActive } from './protocol.js';
+import './save-video.js';
+import { Track } from './track.js';
+import './upload-box.js';
+import './video-list.js';
+import { View } from './view.js';
+
+const byId = (id) => document.getElementById(id);
+const part = (name) => document.querySelector(name);
+
+const FALLBACK_THRESHOLD = 0.25;
+
+translate(document);
+
+const message = part('sg-message');
+const uploads = part('sg-upload');
+const list = part('sg-videos');
+const filter = part('sg-classes');
+const save = part('sg-save');
+const options = { threshold: FALLBACK_THRESHOLD, labels: true, scores: true, hidden: new Set() };
+const view = new View(byId('view'), options);
+const meters = new Meters();
+const player = new Player(byId('decoder'), view, {
+  change: () => later(),
+  failed: (words) => message.error(t('error.said', { words })),
+});
+const controls = new Controls(player, view);
+
+let models = [];
+let open = null; // { video, track, feed }
+
+// ---- the open video
+
+async function openVideo(id, given = null, file = null) {
+  closeVideo();
+  const turn = (open = { video: given, track: new Track(), feed: null });
+  address(id);
+  if (!given) {
+    try {
+      turn.video = await getVideo(id);
+    } catch (error) {
+      if (open !== turn) return;
+      closeVideo();
+      message.error(error.status === 404 ? t('video.gone') : error.message);
+      return;
+    }
+    if (open !== turn) return;
+  }
+  const { video, track } = turn;
+  byId('work').hidden = false;
+  document.body.classList.add('working');
+  view.reset(track, video);
+  filter.reset(options.hidden);
+  setThreshold(video);
+  save.open(video, choice);
+  list.current = id;
+  player.open(video, track, file);
+  controls.open(video, track);
+  take(video);
+  listen(turn);
+}
+
+function closeVideo() {
+  if (!open) return;
+  open.feed?.close();
+  open = null;
+  player.close();
+  message.clear('lost');
+  byId('work').hidden = true;
+  document.body.classList.remove('working');
+  document.title = 'Sightglass';
+  list.current = null;
+  address(null);
+}
+
+function listen(turn) {
+  const { track } = turn;
+  const mine = (act) => (...all) => open === turn && act(...all);
+  turn.feed?.close();
+  turn.feed = new Feed(turn.video.id, track, {
+    frames: () => {
+      player.grew();
+      later();
+    },
+    status: mine(take),
+    recording: () => {},
+    error: mine((words) => message.error(t('error.said', { words }))),
+    end: mine(() => finish(turn)),
+    lost: mine(() => lost(turn)),
+    back: mine(() => message.clear('lost')),
+  });
+}
+
+/** The video's newest state, wherever it came from. */
+function take(video) {
+  open.video = video;
+  meters.update(video);
+  controls.video = video;
+  save.update(video);
+  list.update(video);
+  document.title = `${video.name || video.id} – Sightglass`;
+  if (video.state === STATE.failed) message.error(t('failed', { words: video.error ?? '' }), 'failed');
+  player.pace(video.detect_fps, frameRate(video.frame_rate));
+}
+
+// Every frame event that there will be has come. The state may have come before the last of them, so it is asked for.
+async function finish(turn) {
+  turn.track.complete = true;
+  player.grew();
+  later();
+  try {
+    const video = await getVideo(turn.video.id);
+    if (open !== turn) return;
+    take(video);
+    // Taken up again in the meantime, by another page or a restart of the server.
+    if (isActive(video.state)) setTimeout(() => open === turn && again(turn), 1000);
+  } catch (error) {
+    if (open === turn && error.status === 404) message.error(t('video.gone'));
+  }
+}
+
+// The socket broke: the network, the server, or someone has deleted the video. The feed comes back by itself.
+async function lost(turn) {
+  message.error(t('error.lost'), 'lost');
+  const gone = await getVideo(turn.video.id).then(() => false, (error) => error.status === 404);
+  if (!gone || open !== turn) return;
+  closeVideo();
+  message.error(t('video.gone'));
+}
+
+function again(turn) {
+  turn.track.complete = false;
+  listen(turn);
+}
+
+const frameRate = (words) => {
+  const [over, under = 1] = String(words ?? '').split('/').map(Number);
+  return over / under || 0;
+};
+
+// ---- what is drawn
+
+function choice() {
+  const { threshold, labels, scores, hidden } = options;
+  const classes = hidden.size ? [...open.track.labels.keys()].filter((id) => !hidden.has(id)) : null;
+  return { threshold, labels, scores, classes };
+}
+
+function setThreshold(video) {
+  const slider = byId('threshold');
+  const usual = models.find(({ name }) => name === video.model)?.threshold ?? FALLBACK_THRESHOLD;
+  slider.min = String(video.threshold ?? 0); // below it the server has kept nothing
+  slider.value = String(Math.max(usual, video.threshold ?? 0));
+  drawAnew();
+}
+
+function drawAnew() {
+  options.threshold = Number(byId('threshold').value);
+  options.labels = byId('labels').checked;
+  options.scores = byId('scores').checked;
+  byId('threshold-value').textContent = options.threshold.toFixed(2);
+  view.redraw();
+  later();
+}
+
+byId('threshold').oninput = drawAnew;
+byId('labels').onchange = drawAnew;
+byId('scores').onchange = drawAnew;
+filter.addEventListener('change', drawAnew);
+
+// Everything that changes with each frame is put on the page at most once per repaint.
+let planned = false;
+function later() {
+  if (planned) return;
+  planned = true;
+  requestAnimationFrame(() => {
+    planned = false;
+    if (!open?.video) return;
+    controls.update();
+    meters.progress(open.track.length);
+    filter.update(open.track.labels, open.track.counts(view.frame, options.threshold));
+  });
+}
+
+// ---- the other parts
+
+uploads.addEventListener('upload-started', () => message.clear());
+uploads.addEventListener('upload-cancelled', ({ detail }) => message.note(detail));
+uploads.addEventListener('upload-failed', ({ detail }) => message.error(detail));
+uploads.addEventListener('uploaded', ({ detail: { video, file } }) => openVideo(video.id, video, file));
+
+save.addEventListener('save-started', () => message.clear());
+save.addEventListener('save-failed', ({ detail }) => message.error(detail));
+
+list.addEventListener('open-video', ({ detail: id }) => {
+  message.clear();
+  openVideo(id);
+  scrollTo({ top: 0, behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
+});
+list.addEventListener('deleted-video', ({ detail: id }) => open?.video?.id === id && closeVideo());
+list.addEventListener('retried-video', ({ detail: id }) => open?.video?.id === id && again(open));
+list.addEventListener('act-failed', ({ detail }) => message.error(detail.message));
+list.addEventListener('list-failed', ({ detail }) => message.error(detail.message, 'list'));
+list.addEventListener('list-answered', () => message.clear('list'));
+
+byId('stop').onclick = () => change(cancelVideo);
+byId('retry').onclick = () =>
+  change(async (id) => {
+    const video = await retryVideo(id);
+    message.clear('failed');
+    if (open?.video.id === id) again(open);
+    return video;
+  });
+
+async function change(call) {
+  const turn = open;
+  try {
+    const video = await call(turn.video.id);
+    if (open === turn) take(video);
+  } catch (error) {
+    message.error(error.message);
+  }
+}
+
+const chooser = byId('language');
+chooser.value = language();
+chooser.onchange = () => setLanguage(chooser.value);
+
+// A link to the page with the video in it comes back to the same video after a reload.
+function address(id) {
+  const url = new URL(location.href);
+  if (id) url.searchParams.set('video', id);
+  else url.searchParams.delete('video');
+  history.replaceState(null, '', url);
+}
+
+async function start() {
+  const wanted = new URLSearchParams(location.search).get('video');
+  list.refresh();
+  try {
+    models = (await listModels()).filter(({ task }) => task === 'detect');
+    uploads.models = models;
+    meters.models = models;
+  } catch (error) {
+    message.error(error.message);
+  }
+  if (wanted && !open) openVideo(wanted);
+}
+
+start();
