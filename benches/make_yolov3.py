@@ -4,10 +4,10 @@
     pip install onnx numpy
     python3 benches/make_yolov3.py yolov3.cfg OUT [--size 416] [--half] [--name yolov3-random] [--labels coco.names]
 
-Writes OUT/NAME/model.toml and OUT/NAME/1/model.onnx. The heads are raw, in Darknet's layout, named yolo0, yolo1 ... in the
-order of the cfg; the batch axis is free. Batch norms are left out, as an importer would have folded them. The objectness
-biases are very negative, so the network finds next to nothing and suppression costs next to nothing: what is measured
-is the network. `--half` keeps weights and sums in f16 between an f32 input and f32 outputs.
+Writes OUT/NAME/model.toml and OUT/NAME/1/model.onnx. The heads are raw, in Darknet's layout, named yolo0, yolo1 ... in
+the order of the cfg; the batch axis is free. Batch norms are left out, as an importer would have folded them. The
+objectness biases are very negative, so the network finds next to nothing and NMS costs next to nothing: what is
+measured is the network. `--half` keeps weights and sums in f16 between an f32 input and f32 outputs.
 """
 import argparse
 from pathlib import Path
@@ -135,7 +135,8 @@ def build(blocks, seed, half):
 
 def model_of(g, size):
     inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, size, size])]
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", channels, size // stride, size // stride])
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", channels, size // stride,
+                                                                       size // stride])
                for name, channels, stride, *_ in g.heads]
     graph = helper.make_graph(g.nodes, "darknet", inputs, outputs, g.weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8,

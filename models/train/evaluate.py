@@ -4,8 +4,9 @@
     pip install onnxruntime numpy pillow         # Python 3.11 or newer; ffmpeg for the videos
     nice -n 19 python3 models/train/evaluate.py models/shapes [--scenes 300] [--sweep]
 
-A detection is right when its label is right and it overlaps an object not yet found by IoU 0.5 or more. AP50 is the area
-under the interpolated precision-recall curve, mean over the classes, from score 0.01. Seeds differ from training's.
+A detection is right when its label is right and it overlaps an object not yet found by IoU 0.5 or more. AP50 is the
+area under the interpolated precision-recall curve, mean over the classes, from score 0.01. Seeds differ from those of
+training.
 """
 import argparse
 import json
@@ -91,8 +92,8 @@ def examine(model, count, sweep):
             picture, truth = make(rng)
             tally.add(model.detect(picture, least=0.01), truth)
         precision, recall = tally.at(least)
-        print(f"| {name} | {count} | {len(tally.objects)} | {precision:.3f} | {recall:.3f} | {np.mean(tally.ap()):.3f} |",
-              flush=True)
+        print(f"| {name} | {count} | {len(tally.objects)} | {precision:.3f} | {recall:.3f} | "
+              f"{np.mean(tally.ap()):.3f} |", flush=True)
         if sweep:
             print("    ", "  ".join(f"{s}: {tally.at(s)[0]:.3f}/{tally.at(s)[1]:.3f}" for s in
                                     (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)))

@@ -1,7 +1,7 @@
 """Scenes for the examination only: never trained on, and drawn by other means than scenes.py.
 
-Backgrounds: Voronoi mosaics, interfering waves, brush strokes, brick walls. Objects: outlines of their own (rounded squares,
-another heart, dotted and hand-drawn lines, hatching, glow, shadow), no shared fill or camera code.
+Backgrounds: Voronoi mosaics, interfering waves, brush strokes, brick walls. Objects: outlines of their own (rounded
+squares, another heart, dotted and hand-drawn lines, hatching, glow, shadow), no shared fill or camera code.
 """
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter

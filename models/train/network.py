@@ -1,7 +1,7 @@
 """The detector: a small residual backbone with YOLOv3's two heads, about a million parameters.
 
-The heads give raw logits exactly as Darknet lays them out: channel = anchor * (5 + classes) + (tx, ty, tw, th, objectness,
-classes ...).
+The heads give raw logits exactly as Darknet lays them out: channel = anchor * (5 + classes) + (tx, ty, tw, th,
+objectness, classes ...).
 """
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""The whole chain once more in plain numpy and onnxruntime: letterbox, network, YOLOv3's decoding, suppression per class.
+"""The whole chain once more in plain numpy and onnxruntime: letterbox, network, YOLOv3's decoding, NMS per class.
 
 It reads the same model.toml as the service and is what evaluate.py examines a model with.
 """

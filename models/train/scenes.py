@@ -1,7 +1,7 @@
 """Training scenes: a background, distractors and objects drawn over one another, then a bad camera.
 
-`scene(rng, size)` gives a uint8 picture [size, size, 3] as the network will see it (letterboxed with 114 where the picture
-is not square) and its objects as an array of (class, left, top, right, bottom).
+`scene(rng, size)` gives a uint8 picture [size, size, 3] as the network will see it (letterboxed with 114 where the
+picture is not square) and its objects as an array of (class, left, top, right, bottom).
 """
 import io
 

@@ -79,8 +79,8 @@ def giou(a, b):
 
 
 def loss_of(raw, targets):
-    """YOLOv3's loss: each object is told by its best anchor and by every other one of similar shape; confident boxes that
-    overlap an object without being its own are left alone."""
+    """YOLOv3's loss: each object is told by its best anchor and by every other one of similar size; confident boxes
+    that overlap an object without being its own are left alone."""
     classes = len(shapes.LABELS)
     size = raw[0].shape[-1] * network.STRIDES[0]
     boxes = torch.cat([(targets[:, 2:4] + targets[:, 4:6]) / 2, targets[:, 4:6] - targets[:, 2:4]], 1)
@@ -134,6 +134,7 @@ def main():
     args.add_argument("--slots", type=int, default=12000, help="scenes kept in the ring (300 KB each)")
     args.add_argument("--seed", type=int, default=11)
     args.add_argument("--rate", type=float, default=2.5e-3)
+    args.add_argument("--full", action="store_true", help="320 pixels from the start, for going on from a checkpoint")
     args.add_argument("--threads", type=int, default=1, help="the painter takes a core of its own")
     args.add_argument("--resume", help="a checkpoint to start from")
     args.add_argument("--out", default="model.onnx")
@@ -166,7 +167,7 @@ def main():
     last = start
     while (done := (time.time() - start) / 60 / args.minutes) < 1:
         # Half-size first: more scenes for the same time; the last part at full size.
-        size = 224 if done < 0.25 else 256 if done < 0.5 else SIZE
+        size = SIZE if args.full else 224 if done < 0.25 else 256 if done < 0.5 else SIZE
         warm = min(1.0, step / 200)
         for group in step_of.param_groups:
             group["lr"] = args.rate * warm * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * done)))
