@@ -1,4 +1,4 @@
-"""The eight classes as outlines. One place, so that the trainer, the fixtures and the sample video draw the same things.
+"""The eight classes as outlines. One place, so that trainer, fixtures and sample video draw the same things.
 
 An outline is a list of closed rings of points in the square [-1, 1]; the even-odd rule fills them (a ring has a hole).
 y points down, as in pictures.
