@@ -24,7 +24,8 @@ const STALL: Duration = Duration::from_secs(120);
 const LARGEST_TERM: u32 = 65_535;
 
 /// A file format to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Format {
     /// MPEG-4 part 2: plays in desktop players. Has no times, only a rate.
     Avi,
