@@ -137,12 +137,17 @@ impl Process {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|rest| rest.split_whitespace().next()?.parse::<i64>().ok()).unwrap_or(0)
         };
-        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
         Self {
             resident: field("VmRSS:") * 1024,
             threads: field("Threads:"),
             descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, |fds| fds.count() as i64),
-            cpu_seconds: cpu.tv_sec as f64 + cpu.tv_nsec as f64 * 1e-9,
+            cpu_seconds: cpu_seconds(),
         }
     }
+}
+
+/// User and system time of all threads of this process.
+pub fn cpu_seconds() -> f64 {
+    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    cpu.tv_sec as f64 + cpu.tv_nsec as f64 * 1e-9
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use gstreamer as gst;
 
+pub use crate::config::Limits;
 pub use decode::{FileSource, MediaInfo};
 pub use encode::{Encoder, Format};
 pub use pictures::{FilePictures, Picture};
@@ -24,17 +25,6 @@ use crate::{
     error::Result,
     fault,
 };
-
-/// What a file may ask of the service; beyond it, it is refused in words.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Pixels of one frame.
-    pub max_pixels: u64,
-    /// Seconds of stream time.
-    pub max_duration: f64,
-    /// A decoder that gives nothing for so long is stopped.
-    pub stall: Duration,
-}
 
 /// A frame rate as a fraction, frames per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
