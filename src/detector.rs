@@ -146,11 +146,11 @@ impl Detector {
     /// Prepares the frame on the calling thread and queues it; blocks while the engine's queue is full.
     ///
     /// # Errors
-    /// The engine has stopped.
+    /// The engine has stopped, or a still picture cannot be scaled.
     pub fn submit(&self, frame: &Frame) -> Result<Pending> {
         let letterbox = Letterbox::new(frame.size, self.input.size, self.resize);
         let mut input = self.engine.input();
-        tensor::fill(frame, &letterbox, &self.input, &mut input);
+        tensor::fill(frame, &letterbox, &self.input, &mut input)?;
         Ok(Pending { ticket: self.engine.submit(input)?, letterbox, decoder: self.decoder.clone() })
     }
 
@@ -163,9 +163,12 @@ impl Detector {
     }
 
     /// Only the preprocessing, into a tensor that is thrown away: for measurements.
-    pub fn prepare(&self, frame: &Frame) {
+    ///
+    /// # Errors
+    /// As [`tensor::fill`].
+    pub fn prepare(&self, frame: &Frame) -> Result<()> {
         let letterbox = Letterbox::new(frame.size, self.input.size, self.resize);
-        tensor::fill(frame, &letterbox, &self.input, &mut self.engine.input());
+        tensor::fill(frame, &letterbox, &self.input, &mut self.engine.input())
     }
 
     /// ONNX Runtime alone on ready tensors in this detector's setup, by sessions of its own.

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     app,
-    config::{MediaSettings, ModelSettings},
+    config::{MediaSettings, ModelSettings, Precision, Provider},
     detector::{Detector, Pending},
     error::{Error, Result},
     event::{Detection, Event, FrameEvent},
@@ -52,6 +52,16 @@ pub struct DetectSettings {
     media: MediaSettings,
 }
 
+/// One line of the output.
+#[derive(serde::Serialize)]
+struct Line {
+    #[serde(flatten)]
+    event: Event<(), ()>,
+    /// Which input it is about, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+}
+
 /// Everything that one input's work needs.
 struct Job<'a> {
     settings: &'a DetectSettings,
@@ -71,7 +81,13 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
         return Err(fault!(BadRequest, "With several inputs, -o must name a folder."));
     }
     media::init()?;
-    let models = app::load_models(&settings.models, cache_folder())?;
+    let mut models = settings.models.clone();
+    // Measuring would take longer than a few pictures do, and what is looked at one by one should be exact.
+    if settings.inputs.iter().all(|input| is_picture(input)) && models.provider == Provider::Auto && models.precision == Precision::Auto {
+        (models.provider, models.precision) = (Provider::Cpu, Precision::F32);
+        models.sessions = models.sessions.or(Some(1));
+    }
+    let models = app::load_models(&models, cache_folder())?;
     let model = models.first().ok_or_else(|| fault!(BadRequest, "No model was given."))?;
     let mut job = Job {
         settings,
@@ -95,6 +111,12 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
     }
 }
 
+/// By the ending, as people tell them apart.
+fn is_picture(input: &Path) -> bool {
+    let ending = input.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
+    picture::ENDINGS.contains(&ending.as_str())
+}
+
 /// The user's cache folder (XDG Base Directory Specification).
 pub fn cache_folder() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
@@ -103,8 +125,7 @@ pub fn cache_folder() -> Option<PathBuf> {
 
 impl Job<'_> {
     fn one(&mut self, input: &Path) -> Result<()> {
-        let ending = input.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
-        if ["jpg", "jpeg", "png", "webp", "bmp"].contains(&ending.as_str()) { self.picture(input) } else { self.video(input) }
+        if is_picture(input) { self.picture(input) } else { self.video(input) }
     }
 
     /// The annotated copy's path for an input, with `ending` if it goes to a folder.
@@ -135,11 +156,10 @@ impl Job<'_> {
             height: frame.size.height,
             detections: detections.to_vec(),
         };
-        let mut line = serde_json::to_value(Event::<(), ()>::Frame(event)).map_err(|e| Error::internal("JSON", e))?;
-        if self.settings.inputs.len() > 1 {
-            line["source"] = input.display().to_string().into();
-        }
-        writeln!(self.events, "{line}")?;
+        let source = (self.settings.inputs.len() > 1).then(|| input.display().to_string());
+        let line = Line { event: Event::Frame(event), source };
+        serde_json::to_writer(&mut self.events, &line).map_err(|error| Error::from(std::io::Error::from(error)))?;
+        writeln!(self.events)?;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use bytes::Bytes;
 use opencv::{
     core::{Mat, MatTraitConst, MatTraitConstManual, Vector, VectorToVec},
-    imgcodecs,
+    imgcodecs, imgproc,
 };
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
     },
 };
 
+/// Endings of the formats that are read and written.
+pub const ENDINGS: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
 /// Quality of written JPEG pictures, 0..=100.
 const JPEG_QUALITY: i32 = 92;
 
@@ -52,13 +54,30 @@ pub fn read(bytes: &[u8], max_pixels: u64) -> Result<Frame> {
 /// The ending names no format of pictures.
 pub fn encode(frame: &Frame, target: &Path) -> Result<Vec<u8>> {
     let ending = target.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
-    if !["jpg", "jpeg", "png", "webp", "bmp"].contains(&ending.as_str()) {
+    if !ENDINGS.contains(&ending.as_str()) {
         return Err(fault!(BadRequest, "A picture is written as .jpg, .png, .webp or .bmp, not as `.{ending}`."));
     }
     let mut out = Vector::new();
     let options = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, JPEG_QUALITY]);
     imgcodecs::imencode(&format!(".{ending}"), &bgr(frame)?, &mut out, &options).map_err(broken)?;
     Ok(out.to_vec())
+}
+
+/// A still picture at another size, as packed rows without gaps, by OpenCV's bilinear `resize`. Two boxes of almost the same
+/// score change places when a level differs by one, so that pictures are only found to be the same with the same scaling.
+pub(super) fn scale_bgr(plane: &Plane, from: Size, to: Size) -> Result<Vec<u8>> {
+    let width = from.width as usize * 3;
+    let mut rows = Vec::with_capacity(width * from.height as usize);
+    (0..from.height as usize).for_each(|y| rows.extend_from_slice(plane.row(y, width)));
+    if from == to {
+        return Ok(rows);
+    }
+    let flat = Mat::from_slice(&rows).map_err(broken)?;
+    let picture = flat.reshape(3, from.height as i32).map_err(broken)?;
+    let mut scaled = Mat::default();
+    let size = opencv::core::Size::new(to.width as i32, to.height as i32);
+    imgproc::resize(&picture, &mut scaled, size, 0.0, 0.0, imgproc::INTER_LINEAR).map_err(broken)?;
+    Ok(scaled.data_bytes().map_err(broken)?.to_vec())
 }
 
 /// The frame as an 8-bit BGR matrix of OpenCV.
@@ -73,7 +92,7 @@ fn bgr(frame: &Frame) -> Result<Mat> {
         pad: 0.0,
     };
     let mut values = vec![0.0; spec.len()];
-    tensor::fill(frame, &same, &spec, &mut values);
+    tensor::fill(frame, &same, &spec, &mut values)?;
     let levels: Vec<u8> = values.iter().map(|value| value.round() as u8).collect();
     let flat = Mat::from_slice(&levels).map_err(broken)?;
     let shaped = flat.reshape(3, frame.size.height as i32).map_err(broken)?;

@@ -3,11 +3,14 @@
 //! The result is what OpenCV gives by `cvtColor` at full size, `resize` with `INTER_LINEAR` and `blobFromImage`, but for
 //! OpenCV's rounding to whole levels after each step: bilinear taps with pixel centres at halves, chroma samples
 //! repeated (4:2:0 as OpenCV reads it), colour converted after scaling instead of before. Both steps are linear, so their order
-//! matters only where a colour leaves 0..=255 and is cut. `tests/it/vision.rs` holds both together and says the tolerance.
+//! matters only where a colour leaves 0..=255 and is cut. Still pictures are scaled by OpenCV itself. `tests/it/vision.rs` holds both together and says the tolerance.
 
-use crate::frame::{Colour, Frame, Matrix, Pixels, Plane, Range, Size};
+use crate::{
+    error::Result,
+    frame::{Colour, Frame, Matrix, Pixels, Plane, Range, Size},
+};
 
-use super::geometry::Letterbox;
+use super::{geometry::Letterbox, picture::scale_bgr};
 
 /// Order of the axes of the input tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Deserialize)]
@@ -53,17 +56,20 @@ impl TensorSpec {
 }
 
 /// Fills `out`, [`TensorSpec::len`] values, with the picture in its place and bars around it.
-pub fn fill(frame: &Frame, letterbox: &Letterbox, spec: &TensorSpec, out: &mut [f32]) {
+///
+/// # Errors
+/// A still picture that OpenCV cannot scale; never for I420.
+pub fn fill(frame: &Frame, letterbox: &Letterbox, spec: &TensorSpec, out: &mut [f32]) -> Result<()> {
     assert_eq!(out.len(), spec.len(), "the tensor's size");
     assert_eq!((letterbox.image, letterbox.input), (frame.size, spec.size), "the letterbox of this frame and model");
     if letterbox.inner != spec.size {
         fill_bars(spec, out);
     }
-    let columns = taps(frame.size.width, letterbox.inner.width);
-    let rows = taps(frame.size.height, letterbox.inner.height);
     let mut lines = Lines::new(letterbox.inner.width as usize);
     match &frame.pixels {
         Pixels::I420 { planes, colour } => {
+            let columns = taps(frame.size.width, letterbox.inner.width);
+            let rows = taps(frame.size.height, letterbox.inner.height);
             let convert = Conversion::new(*colour);
             let mut blended = Blended::new(frame.size);
             for (y, row) in rows.iter().enumerate() {
@@ -74,15 +80,14 @@ pub fn fill(frame: &Frame, letterbox: &Letterbox, spec: &TensorSpec, out: &mut [
             }
         }
         Pixels::Bgr(plane) => {
-            let width = frame.size.width as usize * 3;
-            let mut line = vec![0.0; width];
-            for (y, row) in rows.iter().enumerate() {
-                blend(plane.row(row.first, width), plane.row(row.second, width), row.weight, &mut line);
-                lines.take_bgr(&line, &columns);
+            let scaled = scale_bgr(plane, frame.size, letterbox.inner)?;
+            for (y, row) in scaled.chunks_exact(letterbox.inner.width as usize * 3).enumerate() {
+                lines.take_bgr(row);
                 lines.store(letterbox, spec, y, out);
             }
         }
     }
+    Ok(())
 }
 
 fn fill_bars(spec: &TensorSpec, out: &mut [f32]) {
@@ -169,13 +174,10 @@ impl Lines {
         }
     }
 
-    fn take_bgr(&mut self, from: &[f32], columns: &[Tap]) {
-        for (colour, line) in self.0.iter_mut().enumerate() {
-            for (value, tap) in line.iter_mut().zip(columns) {
-                // The lines hold R, G, B.
-                let (a, b) = (from[tap.first * 3 + 2 - colour], from[tap.second * 3 + 2 - colour]);
-                *value = a + (b - a) * tap.weight;
-            }
+    fn take_bgr(&mut self, row: &[u8]) {
+        let [red, green, blue] = &mut self.0;
+        for (((red, green), blue), pixel) in red.iter_mut().zip(green).zip(blue).zip(row.chunks_exact(3)) {
+            (*blue, *green, *red) = (f32::from(pixel[0]), f32::from(pixel[1]), f32::from(pixel[2]));
         }
     }
 
