@@ -8,11 +8,10 @@
 //! | [`app`] | the only file that knows everybody: builds, connects, stops in order |
 //! | [`web`] | HTTP and WebSocket: one file per resource |
 //! | [`jobs`] | work that outlives a request: videos, recordings, and the store |
-//! | [`config`] | every setting; names the parts' own options, so it stands above them |
 //! | [`detector`] | a frame in, detections out: the one chain that everything uses |
 //! | [`media`], [`models`], [`engine`] | GStreamer · what a model's numbers mean · running tensors; none knows another |
 //! | [`vision`] | pure functions on plain values: geometry, letterbox to tensor, NMS, drawing |
-//! | [`frame`], [`event`], [`error`], [`meter`] | the words that all of them share |
+//! | [`frame`], [`event`], [`config`], [`error`], [`meter`] | the words that all of them share |
 //!
 //! `docs/ARCHITECTURE.md` follows one frame through it.
 
