@@ -38,7 +38,8 @@ ENV SIGHTGLASS_LISTEN=0.0.0.0:8080 \
     SIGHTGLASS_ONNXRUNTIME=/opt/sightglass/deps/${ONNXRUNTIME} \
     LD_LIBRARY_PATH=/opt/sightglass/deps/onnxruntime-gpu \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
-USER sightglass
+# By number, so that a cluster can see that it is not root.
+USER 10001
 VOLUME /data
 EXPOSE 8080
 # Loading measures the models for some seconds on the first start.
