@@ -44,10 +44,7 @@ const CRATES: &[(&str, &[&str])] = &[
 
 /// What each folder or file of `src/` may use of the crate, from the top down; `docs/ARCHITECTURE.md` has the picture.
 const MAY_USE: &[(&str, &str)] = &[
-    (
-        "cli",
-        "app config detector engine error event frame jobs media meter models vision",
-    ),
+    ("cli", "app config detector engine error event frame jobs media meter models vision"),
     ("app", "config detector error jobs media meter models web"),
     ("web", "config detector error event frame jobs media meter vision"),
     ("jobs", "config detector error event frame media meter vision"),
@@ -79,14 +76,9 @@ fn words(text: &str) -> Vec<String> {
             rest.find('\n').unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
             rest.find("*/").map_or(rest.len(), |end| end + 2)
-        } else if let Some(mark) = ["r\"", "r#\"", "r##\""]
-            .iter()
-            .find(|mark| rest.starts_with(**mark))
-        {
+        } else if let Some(mark) = ["r\"", "r#\"", "r##\""].iter().find(|mark| rest.starts_with(**mark)) {
             let close: String = mark.chars().skip(1).collect::<Vec<_>>().iter().rev().collect();
-            rest[mark.len()..]
-                .find(&close)
-                .map_or(rest.len(), |end| mark.len() + end + close.len())
+            rest[mark.len()..].find(&close).map_or(rest.len(), |end| mark.len() + end + close.len())
         } else if c == '"' {
             let mut escaped = false;
             let end = rest[1..].find(|c| {
@@ -98,9 +90,7 @@ fn words(text: &str) -> Vec<String> {
         } else if c == '\'' && (rest.starts_with("'\\") || rest.chars().nth(2) == Some('\'')) {
             rest[2..].find('\'').map_or(rest.len(), |end| end + 3)
         } else if c.is_alphanumeric() || c == '_' {
-            let end = rest
-                .find(|c: char| !c.is_alphanumeric() && c != '_')
-                .unwrap_or(rest.len());
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             words.push(rest[..end].to_owned());
             end
         } else if rest.starts_with("::") {
@@ -125,20 +115,12 @@ fn used(text: &str) -> BTreeSet<String> {
     let mut at = 0;
     while at < words.len() {
         if is(at, "use") && !is(at + 1, "<") {
-            let end = at
-                + words[at..]
-                    .iter()
-                    .position(|word| word == ";")
-                    .unwrap_or(words.len() - at);
+            let end = at + words[at..].iter().position(|word| word == ";").unwrap_or(words.len() - at);
             imported(&words[at + 1..end], &mut used);
             at = end;
         } else if is(at + 1, "::") && (at == 0 || !is(at - 1, "::")) {
             let part = words.get(at + 2).map_or("", String::as_str);
-            used.insert(if is(at, "crate") {
-                format!("crate::{part}")
-            } else {
-                words[at].clone()
-            });
+            used.insert(if is(at, "crate") { format!("crate::{part}") } else { words[at].clone() });
         }
         at += 1;
     }
@@ -170,10 +152,7 @@ fn imported(words: &[String], used: &mut BTreeSet<String>) {
 
 /// What each Rust file of `src/` uses.
 fn sources() -> Vec<(PathBuf, BTreeSet<String>)> {
-    files("src", &["rs"])
-        .into_iter()
-        .map(|path| (path.clone(), used(&read(&path))))
-        .collect()
+    files("src", &["rs"]).into_iter().map(|path| (path.clone(), used(&read(&path)))).collect()
 }
 
 #[test]
@@ -194,13 +173,7 @@ fn paths_are_read_from_rust() {
 #[test]
 fn one_foreign_crate_lives_in_one_place() {
     let manifest = read("Cargo.toml");
-    let section = manifest
-        .split("\n[dependencies]\n")
-        .nth(1)
-        .unwrap_or("")
-        .split("\n[")
-        .next()
-        .unwrap_or("");
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap_or("").split("\n[").next().unwrap_or("");
     let declared: BTreeSet<&str> = section
         .lines()
         .filter(|line| line.starts_with(|c: char| c.is_ascii_alphabetic()))
@@ -209,32 +182,27 @@ fn one_foreign_crate_lives_in_one_place() {
     let mut complaints = Vec::new();
     for name in &declared {
         if !CRATES.iter().any(|(known, _)| known == name) {
-            complaints.push(format!(
-                "`{name}` is new in Cargo.toml: give it a row in CRATES of tests/it/tidy/layers.rs"
-            ));
+            complaints
+                .push(format!("`{name}` is new in Cargo.toml: give it a row in CRATES of tests/it/tidy/layers.rs"));
         }
     }
     let sources = sources();
     for (name, places) in CRATES {
         if !declared.contains(name) {
-            complaints.push(format!(
-                "`{name}` is not in Cargo.toml: take its row out of CRATES of tests/it/tidy/layers.rs"
-            ));
+            complaints
+                .push(format!("`{name}` is not in Cargo.toml: take its row out of CRATES of tests/it/tidy/layers.rs"));
             continue;
         }
         let word = name.replace('-', "_");
         let users: Vec<_> = sources.iter().filter(|(_, used)| used.contains(&word)).collect();
         if users.is_empty() {
-            complaints.push(format!(
-                "nothing in src/ uses `{name}`: take it out of Cargo.toml and of CRATES"
-            ));
+            complaints.push(format!("nothing in src/ uses `{name}`: take it out of Cargo.toml and of CRATES"));
         }
         for (path, _) in users {
             if !places.is_empty() && !places.contains(&part_of(path).as_str()) {
                 let (path, places) = (path.display(), places.join(", "));
-                complaints.push(format!(
-                    "{path} uses `{name}`, which lives in {places}: call a function there instead"
-                ));
+                complaints
+                    .push(format!("{path} uses `{name}`, which lives in {places}: call a function there instead"));
             }
         }
     }
@@ -250,10 +218,7 @@ fn dependencies_between_the_parts_point_one_way() {
             continue;
         }
         let Some((_, may)) = MAY_USE.iter().find(|(known, _)| *known == part) else {
-            complaints.push(format!(
-                "{}: give `{part}` a row in MAY_USE of tests/it/tidy/layers.rs",
-                path.display()
-            ));
+            complaints.push(format!("{}: give `{part}` a row in MAY_USE of tests/it/tidy/layers.rs", path.display()));
             continue;
         };
         for other in used.iter().filter_map(|word| word.strip_prefix("crate::")) {
@@ -271,9 +236,7 @@ fn dependencies_between_the_parts_point_one_way() {
     for (at, (part, may)) in MAY_USE.iter().enumerate() {
         for other in may.split_whitespace() {
             if !MAY_USE[at + 1..].iter().any(|(below, _)| *below == other) {
-                complaints.push(format!(
-                    "MAY_USE of tests/it/tidy/layers.rs: `{other}` must stand below `{part}`"
-                ));
+                complaints.push(format!("MAY_USE of tests/it/tidy/layers.rs: `{other}` must stand below `{part}`"));
             }
         }
     }

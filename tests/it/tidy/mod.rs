@@ -14,9 +14,8 @@ use std::{
 const MOST_LINES: usize = 400;
 
 /// Words that name nothing.
-const EMPTY_WORDS: &[&str] = &[
-    "blob", "common", "data", "handler2", "helper", "helpers", "manager", "misc", "util", "utils",
-];
+const EMPTY_WORDS: &[&str] =
+    &["blob", "common", "data", "handler2", "helper", "helpers", "manager", "misc", "util", "utils"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -40,10 +39,7 @@ fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
             // What was installed or downloaded is not ours: node_modules, .venv.
             if path.is_dir() && name != "node_modules" && !name.starts_with('.') {
                 folders.push(path);
-            } else if endings
-                .iter()
-                .any(|ending| path.extension().is_some_and(|own| own == *ending))
-            {
+            } else if endings.iter().any(|ending| path.extension().is_some_and(|own| own == *ending)) {
                 found.push(path.strip_prefix(root()).unwrap_or(&path).to_path_buf());
             }
         }
@@ -54,10 +50,7 @@ fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
 
 /// The file names without folder and ending.
 fn stems(folder: &str, ending: &str) -> BTreeSet<String> {
-    files(folder, &[ending])
-        .iter()
-        .map(|path| path.file_stem().unwrap_or_default().to_string_lossy().into())
-        .collect()
+    files(folder, &[ending]).iter().map(|path| path.file_stem().unwrap_or_default().to_string_lossy().into()).collect()
 }
 
 /// Fails with all complaints at once.
@@ -76,33 +69,20 @@ fn no_source_file_is_too_long() {
         ("benches", &["rs", "py"]),
         ("fixtures", &["py"]),
     ];
-    let long = places
-        .iter()
-        .flat_map(|(folder, endings)| files(folder, endings))
-        .filter_map(|path| {
-            let lines = read(&path).lines().count();
-            let words = format!(
-                "{}: {lines} lines, {MOST_LINES} at most: move a part into a file",
-                path.display()
-            );
-            (lines > MOST_LINES).then_some(words + " of its own")
-        });
+    let long = places.iter().flat_map(|(folder, endings)| files(folder, endings)).filter_map(|path| {
+        let lines = read(&path).lines().count();
+        let words = format!("{}: {lines} lines, {MOST_LINES} at most: move a part into a file", path.display());
+        (lines > MOST_LINES).then_some(words + " of its own")
+    });
     settle(long.collect());
 }
 
 #[test]
 fn modules_have_names_that_say_something() {
-    let bad = files("src", &["rs"])
-        .into_iter()
-        .chain(files("www", &["js"]))
-        .filter(|path| {
-            path.iter()
-                .any(|part| EMPTY_WORDS.contains(&part.to_string_lossy().split('.').next().unwrap_or("")))
-        });
-    settle(
-        bad.map(|path| format!("{}: name it after what it does", path.display()))
-            .collect(),
-    );
+    let bad = files("src", &["rs"]).into_iter().chain(files("www", &["js"])).filter(|path| {
+        path.iter().any(|part| EMPTY_WORDS.contains(&part.to_string_lossy().split('.').next().unwrap_or("")))
+    });
+    settle(bad.map(|path| format!("{}: name it after what it does", path.display())).collect());
 }
 
 #[test]
@@ -110,22 +90,15 @@ fn every_pipeline_and_family_is_in_its_table() {
     let table = read("src/media/template.rs");
     let mut complaints: Vec<String> = stems("pipelines", "toml")
         .into_iter()
-        .filter(|name| {
-            !table.contains(&format!(
-                "(\"{name}\", include_str!(\"../../pipelines/{name}.toml\"))"
-            ))
-        })
+        .filter(|name| !table.contains(&format!("(\"{name}\", include_str!(\"../../pipelines/{name}.toml\"))")))
         .map(|name| format!("pipelines/{name}.toml: give it a row in TEMPLATES of src/media/template.rs"))
         .collect();
-    let families = stems("src/models/family", "rs")
-        .into_iter()
-        .filter(|name| name != "mod");
+    let families = stems("src/models/family", "rs").into_iter().filter(|name| name != "mod");
     for name in families {
         let table = read("src/models/family/mod.rs");
         if !table.contains(&format!("mod {name};")) || !table.contains(&format!("\"{name}\"")) {
-            complaints.push(format!(
-                "src/models/family/{name}.rs: give `{name}` a row in the table of mod.rs beside it"
-            ));
+            complaints
+                .push(format!("src/models/family/{name}.rs: give `{name}` a row in the table of mod.rs beside it"));
         }
     }
     settle(complaints);
@@ -134,37 +107,22 @@ fn every_pipeline_and_family_is_in_its_table() {
 /// What stands between `open` and the next quote, each time.
 fn quoted<'a>(text: &'a str, open: &str) -> impl Iterator<Item = &'a str> {
     let quote = open.chars().last().unwrap_or('"');
-    text.split(open)
-        .skip(1)
-        .filter_map(move |rest| rest.split(quote).next())
+    text.split(open).skip(1).filter_map(move |rest| rest.split(quote).next())
 }
 
 #[test]
 fn the_page_speaks_every_language_in_full() {
     let keys = |file: &str| -> BTreeSet<String> {
         let text = read(file);
-        text.lines()
-            .filter_map(|line| Some(line.trim().strip_prefix('\'')?.split_once("':")?.0.to_owned()))
-            .collect()
+        text.lines().filter_map(|line| Some(line.trim().strip_prefix('\'')?.split_once("':")?.0.to_owned())).collect()
     };
     let english = keys("www/words-en.js");
     let mut complaints = Vec::new();
-    for file in files("www", &["js"])
-        .iter()
-        .filter_map(|path| path.to_str())
-        .filter(|path| path.contains("/words-"))
-    {
+    for file in files("www", &["js"]).iter().filter_map(|path| path.to_str()).filter(|path| path.contains("/words-")) {
         let these = keys(file);
-        complaints.extend(
-            english
-                .difference(&these)
-                .map(|key| format!("{file}: `{key}` is missing")),
-        );
-        complaints.extend(
-            these
-                .difference(&english)
-                .map(|key| format!("www/words-en.js: `{key}` of {file} is missing")),
-        );
+        complaints.extend(english.difference(&these).map(|key| format!("{file}: `{key}` is missing")));
+        complaints
+            .extend(these.difference(&english).map(|key| format!("www/words-en.js: `{key}` of {file} is missing")));
     }
     for path in files("www", &["html", "js"]) {
         let text = read(&path);
@@ -181,31 +139,15 @@ fn the_page_speaks_every_language_in_full() {
 #[test]
 fn every_event_has_an_example_and_a_name_in_the_page() {
     let text = read("src/event.rs");
-    let body = text
-        .split("pub enum Event")
-        .nth(1)
-        .unwrap_or("")
-        .split("\n}")
-        .next()
-        .unwrap_or("");
-    let variants = body
-        .lines()
-        .skip(1)
-        .map(str::trim)
-        .filter(|line| line.starts_with(|c: char| c.is_uppercase()));
-    let names = variants.map(|line| {
-        line.split(|c: char| !c.is_alphanumeric())
-            .next()
-            .unwrap_or("")
-            .to_lowercase()
-    });
+    let body = text.split("pub enum Event").nth(1).unwrap_or("").split("\n}").next().unwrap_or("");
+    let variants = body.lines().skip(1).map(str::trim).filter(|line| line.starts_with(|c: char| c.is_uppercase()));
+    let names = variants.map(|line| line.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("").to_lowercase());
     let (page, examples) = (read("www/protocol.js"), stems("fixtures/events", "json"));
     let mut complaints = Vec::new();
     for name in names {
         if !examples.contains(&name) {
-            complaints.push(format!(
-                "fixtures/events/{name}.json is missing: an example of that event of src/event.rs"
-            ));
+            complaints
+                .push(format!("fixtures/events/{name}.json is missing: an example of that event of src/event.rs"));
         }
         if !page.contains(&format!("{name}: '{name}'")) {
             complaints.push(format!("www/protocol.js: EVENT lacks `{name}` of src/event.rs"));
