@@ -1,1 +1,9 @@
-fn main(){}
+//! The integration tests: one binary, so that it is linked once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a panic is how a test fails, and a test that waits for another process may sleep"
+)]
+
+mod tidy;
