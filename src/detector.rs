@@ -81,12 +81,14 @@ impl Detector {
     pub fn load(folder: &Path, options: &EngineOptions) -> Result<Self> {
         let model = Model::open(folder)?;
         let name = model.name.clone();
-        Self::of(model, options).map_err(|error| Error { detail: format!("The model `{name}`: {}", error.detail), ..error })
+        Self::of(model, options)
+            .map_err(|error| Error { detail: format!("The model `{name}`: {}", error.detail), ..error })
     }
 
     fn of(model: Model, options: &EngineOptions) -> Result<Self> {
         let manifest = &model.manifest;
-        let family = family::of(manifest, model.labels.len()).map_err(|words| fault!(BadRequest, "model.toml: {words}"))?;
+        let family =
+            family::of(manifest, model.labels.len()).map_err(|words| fault!(BadRequest, "model.toml: {words}"))?;
         let input = manifest.input.tensor();
         let network = network(&model);
         let engine = Engine::open(&network, options)?;

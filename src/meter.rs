@@ -49,7 +49,9 @@ impl Meter {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("sightglass");
         macro_rules! metric {
-            ($name:literal, $help:literal) => { metric!($name, $help, Default::default()) };
+            ($name:literal, $help:literal) => {
+                metric!($name, $help, Default::default())
+            };
             ($name:literal, $help:literal, $new:expr) => {{
                 let metric = $new;
                 registry.register($name, $help, Clone::clone(&metric));

@@ -1,4 +1,6 @@
 use crate::error::Result;
 #[derive(clap::Args)]
 pub struct BenchSettings {}
-pub fn run(_settings: &BenchSettings) -> Result<()> { todo!() }
+pub fn run(_settings: &BenchSettings) -> Result<()> {
+    todo!()
+}

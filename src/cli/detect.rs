@@ -83,7 +83,10 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
     media::init()?;
     let mut models = settings.models.clone();
     // Measuring would take longer than a few pictures do, and what is looked at one by one should be exact.
-    if settings.inputs.iter().all(|input| is_picture(input)) && models.provider == Provider::Auto && models.precision == Precision::Auto {
+    if settings.inputs.iter().all(|input| is_picture(input))
+        && models.provider == Provider::Auto
+        && models.precision == Precision::Auto
+    {
         (models.provider, models.precision) = (Provider::Cpu, Precision::F32);
         models.sessions = models.sessions.or(Some(1));
     }
@@ -138,7 +141,8 @@ impl Job<'_> {
         } else {
             output.clone()
         };
-        let same = target.canonicalize().ok().is_some_and(|target| input.canonicalize().is_ok_and(|input| input == target));
+        let same =
+            target.canonicalize().ok().is_some_and(|target| input.canonicalize().is_ok_and(|input| input == target));
         if same {
             return Err(fault!(BadRequest, "The annotated copy would overwrite its source: choose another -o."));
         }
@@ -183,9 +187,18 @@ impl Job<'_> {
         let mut writer = match self.target(input, self.settings.format.as_str())? {
             Some(target) => {
                 let ending = target.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
-                let format: Format = ending.parse().map_err(|words| fault!(BadRequest, "A video is written as .avi or .mp4: {words}"))?;
+                let format: Format = ending
+                    .parse()
+                    .map_err(|words| fault!(BadRequest, "A video is written as .avi or .mp4: {words}"))?;
                 let rate = info.rate.unwrap_or(Rate { num: 25, den: 1 });
-                Some(Writer { encoder: Encoder::create(&target, format, info.size, rate)?, avi: format == Format::Avi, rate, written: 0, held: None, first: None })
+                Some(Writer {
+                    encoder: Encoder::create(&target, format, info.size, rate)?,
+                    avi: format == Format::Avi,
+                    rate,
+                    written: 0,
+                    held: None,
+                    first: None,
+                })
             }
             None => None,
         };

@@ -74,11 +74,7 @@ pub struct MediaSettings {
 
 impl MediaSettings {
     pub fn limits(&self) -> Limits {
-        Limits {
-            max_pixels: self.max_pixels,
-            max_duration: self.max_duration.as_secs_f64(),
-            stall: self.stall,
-        }
+        Limits { max_pixels: self.max_pixels, max_duration: self.max_duration.as_secs_f64(), stall: self.stall }
     }
 }
 

@@ -76,7 +76,8 @@ const MOST_WEIGHTS: u64 = 4 << 30;
 pub fn choose(network: &Network, options: &EngineOptions) -> Result<Chosen> {
     let library = library(options)?;
     let signature = inspect(library, network)?;
-    let mut search = Search { library, network, signature: &signature, best: None, measured: Vec::new(), refused: Vec::new() };
+    let mut search =
+        Search { library, network, signature: &signature, best: None, measured: Vec::new(), refused: Vec::new() };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let first = candidates(network, options, &signature, cores)?;
     if let [only] = first.as_slice()
@@ -103,7 +104,11 @@ pub fn choose(network: &Network, options: &EngineOptions) -> Result<Chosen> {
         }
     }
     if search.best.is_none() {
-        return Err(fault!(Unavailable, "The model runs by no provider that was asked for. {}", search.refused.join(" ")));
+        return Err(fault!(
+            Unavailable,
+            "The model runs by no provider that was asked for. {}",
+            search.refused.join(" ")
+        ));
     }
     let words = search.measured.join("; ");
     if let (Some(cache), Some((setup, ..))) = (&cache, &search.best) {
@@ -162,10 +167,18 @@ fn candidates(network: &Network, options: &EngineOptions, signature: &Signature,
     if pairs.is_empty() {
         let (provider, precision) = (options.provider, options.precision);
         return Err(match (precision, provider) {
-            (F16, Provider::Cuda | Provider::Auto) if network.half_file.is_none() && (has_gpu() || provider == Provider::Cuda) => {
-                fault!(Unavailable, "For f16 by CUDA put the network with 16-bit weights beside model.onnx, as model.f16.onnx.")
+            (F16, Provider::Cuda | Provider::Auto)
+                if network.half_file.is_none() && (has_gpu() || provider == Provider::Cuda) =>
+            {
+                fault!(
+                    Unavailable,
+                    "For f16 by CUDA put the network with 16-bit weights beside model.onnx, as model.f16.onnx."
+                )
             }
-            _ => fault!(Unavailable, "{precision} by the provider {provider} does not run on this machine: its processor has no instructions for it. Use --precision auto or f32."),
+            _ => fault!(
+                Unavailable,
+                "{precision} by the provider {provider} does not run on this machine: its processor has no instructions for it. Use --precision auto or f32."
+            ),
         });
     }
     let most = most_sessions(network);
@@ -254,10 +267,13 @@ fn run_for(sessions: &mut [Session], network: &Network, batch: usize, span: Dura
     let ready: Vec<_> = (0..sessions.len())
         .map(|_| {
             let inputs: Vec<_> = (0..batch).map(|_| pool.take()).collect();
-            inputs.into_iter().map(|mut input| {
-                input.iter_mut().enumerate().for_each(|(i, value)| *value = (i % 251) as f32 / 251.0);
-                input
-            }).collect::<Vec<_>>()
+            inputs
+                .into_iter()
+                .map(|mut input| {
+                    input.iter_mut().enumerate().for_each(|(i, value)| *value = (i % 251) as f32 / 251.0);
+                    input
+                })
+                .collect::<Vec<_>>()
         })
         .collect();
     for (session, inputs) in sessions.iter_mut().zip(&ready) {
@@ -302,7 +318,13 @@ struct Cache {
 
 impl Cache {
     /// The key names everything that a measurement depends on: network, library, processor and what was asked for.
-    fn open(folder: &std::path::Path, library: &Library, network: &Network, options: &EngineOptions, cores: usize) -> Self {
+    fn open(
+        folder: &std::path::Path,
+        library: &Library,
+        network: &Network,
+        options: &EngineOptions,
+        cores: usize,
+    ) -> Self {
         let asked = format!(
             "{} {} {:?} {:?} {:?}",
             options.provider, options.precision, options.sessions, options.threads, options.batch

@@ -45,7 +45,11 @@ fn find(options: &EngineOptions) -> Result<PathBuf> {
     if let Some(named) = &options.onnxruntime {
         let found = if named.is_file() { Some(named.clone()) } else { in_folder(named) };
         return found.ok_or_else(|| {
-            fault!(BadRequest, "There is no libonnxruntime.so in `{}` (--onnxruntime, SIGHTGLASS_ONNXRUNTIME).", named.display())
+            fault!(
+                BadRequest,
+                "There is no libonnxruntime.so in `{}` (--onnxruntime, SIGHTGLASS_ONNXRUNTIME).",
+                named.display()
+            )
         });
     }
     let (cpu, gpu) = (places(CPU), places(GPU));
@@ -54,7 +58,13 @@ fn find(options: &EngineOptions) -> Result<PathBuf> {
         Provider::Auto | Provider::Cuda | Provider::TensorRt => [gpu, cpu].concat(),
         Provider::OpenVino | Provider::Cpu => [cpu, gpu].concat(),
     };
-    let system = ["/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/opt/onnxruntime/lib"];
+    let system = [
+        "/usr/local/lib",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib",
+        "/opt/onnxruntime/lib",
+    ];
     let mut folders = folders.iter().map(PathBuf::as_path).chain(system.iter().map(Path::new));
     folders.find_map(in_folder).ok_or_else(|| {
         fault!(Unavailable, "ONNX Runtime was not found. `make setup` puts it into deps/onnxruntime; or name the folder that holds libonnxruntime.so (1.24 or newer) with --onnxruntime or SIGHTGLASS_ONNXRUNTIME.")
@@ -88,7 +98,11 @@ fn load(file: &Path) -> Result<Library> {
         preload_cuda(folder);
     }
     let unfit = |error: &dyn std::fmt::Display| {
-        fault!(Unavailable, "ONNX Runtime at {} cannot be used: {error}. Version 1.24 or newer is needed; `make setup` gets one.", file.display())
+        fault!(
+            Unavailable,
+            "ONNX Runtime at {} cannot be used: {error}. Version 1.24 or newer is needed; `make setup` gets one.",
+            file.display()
+        )
     };
     let builder = ort::init_from(&file).map_err(|error| unfit(&error))?;
     let environment = builder.with_name("sightglass").with_telemetry(false).build().map_err(|error| unfit(&error))?;
@@ -107,9 +121,20 @@ fn version(file: &Path) -> String {
 /// Loads the parts of CUDA and cuDNN that lie beside the library, so that its provider finds them without
 /// `LD_LIBRARY_PATH`. In this order, because the later ones need the earlier.
 fn preload_cuda(folder: &Path) {
-    const ORDER: &[&str] =
-        &["libcudart", "libnvrtc", "libnvJitLink", "libcublasLt", "libcublas", "libcufft", "libcurand", "libcudnn_graph", "libcudnn_ops", "libcudnn"];
-    let entries: Vec<PathBuf> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    const ORDER: &[&str] = &[
+        "libcudart",
+        "libnvrtc",
+        "libnvJitLink",
+        "libcublasLt",
+        "libcublas",
+        "libcufft",
+        "libcurand",
+        "libcudnn_graph",
+        "libcudnn_ops",
+        "libcudnn",
+    ];
+    let entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     for start in ORDER {
         for file in &entries {
             let name = file.file_name().and_then(|name| name.to_str()).unwrap_or("");

@@ -66,7 +66,12 @@ pub fn inspect(library: &Library, network: &Network) -> Result<Signature> {
     let session = builder.commit_from_file(&network.file).map_err(|error| broken(&network.file, &error))?;
     let names: Vec<&str> = session.inputs().iter().map(|input| input.name()).collect();
     let Some(input) = session.inputs().iter().find(|input| input.name() == network.input) else {
-        return Err(fault!(BadRequest, "The model has no input `{}`; it has: {}. Correct [input] name in model.toml.", network.input, names.join(", ")));
+        return Err(fault!(
+            BadRequest,
+            "The model has no input `{}`; it has: {}. Correct [input] name in model.toml.",
+            network.input,
+            names.join(", ")
+        ));
     };
     let ValueType::Tensor { ty, shape, dimension_symbols } = input.dtype() else {
         return Err(fault!(BadRequest, "The input `{}` is no tensor.", network.input));
@@ -77,14 +82,24 @@ pub fn inspect(library: &Library, network: &Network) -> Result<Signature> {
         && input_shape.iter().zip(&wanted).skip(1).all(|(has, wants)| *has == -1 || has == wants)
         && matches!(input_shape[0], -1 | 1);
     if !fits {
-        return Err(fault!(BadRequest, "The input `{}` has the shape {input_shape:?}, but model.toml describes {wanted:?}: correct [input] width, height or layout.", network.input));
+        return Err(fault!(
+            BadRequest,
+            "The input `{}` has the shape {input_shape:?}, but model.toml describes {wanted:?}: correct [input] width, height or layout.",
+            network.input
+        ));
     }
     if !matches!(ty, TensorElementType::Float32 | TensorElementType::Float16 | TensorElementType::Uint8) {
-        return Err(fault!(BadRequest, "The input `{}` holds {ty}; only float32, float16 and uint8 are fed.", network.input));
+        return Err(fault!(
+            BadRequest,
+            "The input `{}` holds {ty}; only float32, float16 and uint8 are fed.",
+            network.input
+        ));
     }
     let outputs = session.outputs().iter().map(|output| {
         let shape = match output.dtype() {
-            ValueType::Tensor { shape, .. } => shape.iter().skip(1).map(|&length| usize::try_from(length).ok()).collect(),
+            ValueType::Tensor { shape, .. } => {
+                shape.iter().skip(1).map(|&length| usize::try_from(length).ok()).collect()
+            }
             _ => Vec::new(),
         };
         (output.name().to_owned(), shape)
@@ -95,7 +110,11 @@ pub fn inspect(library: &Library, network: &Network) -> Result<Signature> {
 
 fn broken(file: &std::path::Path, error: &dyn std::fmt::Display) -> Error {
     let version = file.parent().and_then(|folder| folder.file_name()).unwrap_or_default().display();
-    fault!(BadRequest, "{version}/{} is no ONNX model that can be loaded: {error}", file.file_name().unwrap_or_default().display())
+    fault!(
+        BadRequest,
+        "{version}/{} is no ONNX model that can be loaded: {error}",
+        file.file_name().unwrap_or_default().display()
+    )
 }
 
 /// An opened session.
@@ -119,9 +138,8 @@ impl Session {
             (Provider::Cuda, Precision::F16, Some(half)) => half,
             _ => &network.file,
         };
-        let unfit = |words: &str| {
-            fault!(Unavailable, "The provider {} cannot run this model here: {words}", setup.provider)
-        };
+        let unfit =
+            |words: &str| fault!(Unavailable, "The provider {} cannot run this model here: {words}", setup.provider);
         let mut builder = OrtSession::builder(&library.environment).map_err(refused)?;
         builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(refused)?;
         builder = builder.with_intra_threads(setup.threads).map_err(refused)?;
@@ -137,18 +155,21 @@ impl Session {
                 }
             }
         }
-        let shape: Vec<String> = std::iter::once(setup.batch).chain(network.shape).map(|length| length.to_string()).collect();
-        provider::register(setup, &format!("{}:{}", network.input, shape.join("x")), &mut builder).map_err(|words| unfit(&words))?;
+        let shape: Vec<String> =
+            std::iter::once(setup.batch).chain(network.shape).map(|length| length.to_string()).collect();
+        provider::register(setup, &format!("{}:{}", network.input, shape.join("x")), &mut builder)
+            .map_err(|words| unfit(&words))?;
         let profile = tempfile_prefix();
         builder = builder.with_profiling(&profile).map_err(refused)?;
         let inner = builder.commit_from_file(file).map_err(|error| match setup.provider {
             Provider::Cpu => broken(file, &error),
             _ => unfit(&error.to_string()),
         })?;
-        let input_type = match inner.inputs().iter().find(|input| input.name() == network.input).map(|input| input.dtype()) {
-            Some(ValueType::Tensor { ty, .. }) => *ty,
-            _ => signature.input_type,
-        };
+        let input_type =
+            match inner.inputs().iter().find(|input| input.name() == network.input).map(|input| input.dtype()) {
+                Some(ValueType::Tensor { ty, .. }) => *ty,
+                _ => signature.input_type,
+            };
         let outputs = inner.outputs().iter().map(|_| None).collect();
         let mut session = Self { inner, network: network.clone(), input_type, outputs, batch: Vec::new() };
         let mut grey = Pool::new(network.input_len()).take();
@@ -161,7 +182,10 @@ impl Session {
             let _ = std::fs::remove_file(profile);
         }
         ran.map_err(|error| unfit(&error.full()))?;
-        if setup.provider != Provider::Cpu && !providers.is_empty() && !providers.iter().any(|name| name == setup.provider.name()) {
+        if setup.provider != Provider::Cpu
+            && !providers.is_empty()
+            && !providers.iter().any(|name| name == setup.provider.name())
+        {
             return Err(unfit("it was registered, but every node ran on the CPU provider"));
         }
         Ok(session)

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{FrameRow, Jobs, Video, VideoState, now, queue::{Stop, words}};
+use super::{
+    FrameRow, Jobs, Video, VideoState, now,
+    queue::{Stop, words},
+};
 use crate::{
     detector::Pending,
     error::Result,

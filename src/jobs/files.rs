@@ -40,7 +40,11 @@ impl Files {
         }
         let lock = File::create(root.join("lock")).map_err(explain)?;
         lock.try_lock().map_err(|_| {
-            fault!(Internal, "The data folder {} is used by another sightglass: stop it, or give another --data.", root.display())
+            fault!(
+                Internal,
+                "The data folder {} is used by another sightglass: stop it, or give another --data.",
+                root.display()
+            )
         })?;
         Ok(Self { root: root.to_path_buf(), _lock: lock })
     }

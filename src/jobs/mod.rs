@@ -18,7 +18,7 @@ mod video;
 
 pub use files::Files;
 pub use hub::{Hub, Snapshot};
-pub use queue::{Jobs, JobSettings};
+pub use queue::{JobSettings, Jobs};
 pub use recording::{Recording, RecordingOptions, RecordingState};
 pub use retention::Retention;
 pub use store::{FrameRow, Store};

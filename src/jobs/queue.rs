@@ -11,7 +11,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Files, Hub, Recording, RecordingOptions, RecordingState, Retention, Snapshot, Store, Video, VideoState, detect, new_id, now, record};
+use super::{
+    Files, Hub, Recording, RecordingOptions, RecordingState, Retention, Snapshot, Store, Video, VideoState, detect,
+    new_id, now, record,
+};
 use crate::{
     detector::Detector,
     error::{Error, Result},
@@ -77,7 +80,13 @@ pub struct Jobs {
 
 impl Jobs {
     /// `models`: the first is the default.
-    pub fn new(files: Files, store: Store, models: Vec<Arc<Detector>>, meter: Arc<Meter>, settings: JobSettings) -> Arc<Self> {
+    pub fn new(
+        files: Files,
+        store: Store,
+        models: Vec<Arc<Detector>>,
+        meter: Arc<Meter>,
+        settings: JobSettings,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             files,
@@ -205,7 +214,11 @@ impl Jobs {
         let mut lanes = self.lock();
         let mut video = self.video(id)?;
         if !matches!(video.state, VideoState::Failed | VideoState::Cancelled) {
-            return Err(fault!(Conflict, "The video is {}: only a failed or cancelled one can be tried again.", video.state.as_str()));
+            return Err(fault!(
+                Conflict,
+                "The video is {}: only a failed or cancelled one can be tried again.",
+                video.state.as_str()
+            ));
         }
         video.state = VideoState::Queued;
         (video.error, video.warning, video.finished_at, video.attempts) = (None, None, None, 0);
@@ -251,7 +264,11 @@ impl Jobs {
             ));
         }
         if self.lock().recordings.waiting.len() >= self.settings.max_queue {
-            return Err(fault!(Busy, "{} recordings are waiting already: try again in a minute.", self.settings.max_queue));
+            return Err(fault!(
+                Busy,
+                "{} recordings are waiting already: try again in a minute.",
+                self.settings.max_queue
+            ));
         }
         let recording = self.store.insert_recording(&Recording {
             id: new_id(),
@@ -274,7 +291,9 @@ impl Jobs {
 
     /// A recording as it stands now.
     pub fn recording(&self, id: &str) -> Result<Recording> {
-        self.store.recording(id)?.ok_or_else(|| fault!(NotFound, "There is no such recording; it may have been deleted."))
+        self.store
+            .recording(id)?
+            .ok_or_else(|| fault!(NotFound, "There is no such recording; it may have been deleted."))
     }
 
     /// Ends all threads; work in progress is kept and goes on at the next start. False if some did not end in time.
@@ -316,7 +335,14 @@ impl Jobs {
         self.meter.videos_queued.set(lanes.videos.waiting.len() as i64);
     }
 
-    fn fill(self: &Arc<Self>, lane: &mut Lane, most: usize, name: &str, pick: fn(&mut Lanes) -> &mut Lane, work: fn(&Jobs, &str, &Stop)) {
+    fn fill(
+        self: &Arc<Self>,
+        lane: &mut Lane,
+        most: usize,
+        name: &str,
+        pick: fn(&mut Lanes) -> &mut Lane,
+        work: fn(&Jobs, &str, &Stop),
+    ) {
         while lane.running.len() < most {
             // One whose last thread is still ending waits for that.
             let Some(next) = lane.waiting.iter().position(|id| !lane.running.contains_key(id)) else { return };

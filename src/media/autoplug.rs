@@ -99,7 +99,10 @@ impl Watch {
         // Weak: the pipeline must not own itself through its signal handlers.
         let next = next.map(|next| next.downgrade());
         decode.connect_pad_added(move |_, pad| {
-            let raw = pad.current_caps().or_else(|| Some(pad.query_caps(None))).is_some_and(|caps| caps.structure(0).is_some_and(|s| s.name() == "video/x-raw"));
+            let raw = pad
+                .current_caps()
+                .or_else(|| Some(pad.query_caps(None)))
+                .is_some_and(|caps| caps.structure(0).is_some_and(|s| s.name() == "video/x-raw"));
             if !raw {
                 return;
             }
@@ -161,7 +164,9 @@ impl Watch {
     fn guard(&self, pad: &gst::Pad, max_pixels: u64) {
         let watch = self.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-            let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) else { return gst::PadProbeReturn::Ok };
+            let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) else {
+                return gst::PadProbeReturn::Ok;
+            };
             let Ok(video) = gst_video::VideoInfo::from_caps(event.caps()) else { return gst::PadProbeReturn::Ok };
             let size = square(&video);
             if size.pixels() <= max_pixels {
@@ -184,6 +189,9 @@ fn square(video: &gst_video::VideoInfo) -> Size {
 /// Does the pad show what a demuxer found, and not the file itself?
 fn behind_demuxer(pad: &gst::Pad) -> bool {
     let pad = pad.downcast_ref::<gst::GhostPad>().and_then(|ghost| ghost.target()).unwrap_or_else(|| pad.clone());
-    let klass = pad.parent_element().and_then(|element| element.factory()).and_then(|factory| factory.metadata("klass").map(str::to_owned));
+    let klass = pad
+        .parent_element()
+        .and_then(|element| element.factory())
+        .and_then(|factory| factory.metadata("klass").map(str::to_owned));
     klass.is_some_and(|klass| klass.contains("Demux"))
 }

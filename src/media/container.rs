@@ -5,10 +5,7 @@
 
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
-use crate::{
-    error::Result,
-    fault,
-};
+use crate::{error::Result, fault};
 
 /// Outer boxes to walk at most: a fragmented day of video has some 90,000.
 const MOST_BOXES: usize = 1_000_000;
@@ -45,14 +42,23 @@ impl Container {
         let plain = |mime, name, keeps_times| Self { mime, name, complete: None, lacks_index: false, keeps_times };
         Ok(match head {
             [_, _, _, _, b'f', b't', b'y', b'p', ..] => boxes(&file, length, head.get(8..12) == Some(b"qt  ")),
-            [_, _, _, _, kind @ ..] if [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"].iter().any(|k| kind.starts_with(*k)) => boxes(&file, length, true),
+            [_, _, _, _, kind @ ..]
+                if [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"].iter().any(|k| kind.starts_with(*k)) =>
+            {
+                boxes(&file, length, true)
+            }
             [0x1a, 0x45, 0xdf, 0xa3, ..] => ebml(head, length),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..] => riff(&file, length),
             [b'F', b'L', b'V', ..] => plain("video/x-flv", Some("FLV"), true),
             [b'O', b'g', b'g', b'S', ..] => plain("video/ogg", Some("Ogg"), true),
             [0, 0, 1, 0xba, ..] => plain("video/mpeg", Some("MPEG-PS"), true),
             [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => plain("video/x-ms-asf", Some("ASF"), true),
-            _ if [(0, 188), (4, 192)].iter().any(|(at, step)| (0..3).all(|n| head.get(at + n * step) == Some(&0x47))) => plain("video/mp2t", Some("MPEG-TS"), true),
+            _ if [(0, 188), (4, 192)]
+                .iter()
+                .any(|(at, step)| (0..3).all(|n| head.get(at + n * step) == Some(&0x47))) =>
+            {
+                plain("video/mp2t", Some("MPEG-TS"), true)
+            }
             _ => plain("application/octet-stream", None, false),
         })
     }
@@ -104,7 +110,13 @@ fn ebml(head: &[u8], length: u64) -> Container {
         let (size, used) = vint(body)?;
         Some((segment + 4 + used) as u64 + size?)
     });
-    Container { mime, name: Some(name), complete: announced.map(|end| end <= length), lacks_index: false, keeps_times: true }
+    Container {
+        mime,
+        name: Some(name),
+        complete: announced.map(|end| end <= length),
+        lacks_index: false,
+        keeps_times: true,
+    }
 }
 
 /// A variable-length integer and the bytes it takes; the value is None when all bits are ones, "unknown".

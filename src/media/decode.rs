@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
-use super::{container::Container, running::Running, sample, verdict, Limits, Rate, Template, Value};
+use super::{Limits, Rate, Template, Value, container::Container, running::Running, sample, verdict};
 use crate::{
     error::Result,
     fault,
@@ -61,7 +61,8 @@ impl FileSource {
         };
         let duration = run.duration().filter(|_| container.name.is_some());
         run.check_duration(duration.unwrap_or(0.0))?;
-        let rate = first.caps().and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok()).and_then(|video| rate_of(&video));
+        let rate =
+            first.caps().and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok()).and_then(|video| rate_of(&video));
         let mut clock = Clock::new(rate);
         let source: Arc<str> = source.into();
         let first = clock.frame(&first, &source)?;
@@ -116,9 +117,12 @@ impl FileSource {
         let says = self.info.duration.unwrap_or(0.0);
         let short = end < says - (says * 0.02).max(0.5);
         // A longer sound track also makes a file longer than its pictures.
-        let cut = self.container.complete == Some(false) || (self.container.complete.is_none() && short && !self.run.found().sound);
+        let cut = self.container.complete == Some(false)
+            || (self.container.complete.is_none() && short && !self.run.found().sound);
         if self.ended && cut && short {
-            return Some(format!("The file seems to be cut off: it says {says:.1} s but ends at {end:.1} s; the frames that are there were used."));
+            return Some(format!(
+                "The file seems to be cut off: it says {says:.1} s but ends at {end:.1} s; the frames that are there were used."
+            ));
         }
         if self.ended && cut {
             return Some(format!("The end of the file is missing; the frames up to {end:.1} s were used."));
@@ -126,7 +130,8 @@ impl FileSource {
         if self.ended && self.run.error().is_some() {
             return Some(format!("The file is damaged after {end:.1} s; the frames up to there were used."));
         }
-        self.damage.map(|time| format!("The file is damaged around {time:.1} s: some frames may be missing or look wrong."))
+        self.damage
+            .map(|time| format!("The file is damaged around {time:.1} s: some frames may be missing or look wrong."))
     }
 }
 
@@ -161,7 +166,10 @@ impl Clock {
         }
         let tag = FrameTag { source: source.clone(), frame: self.frame, time };
         let frame = sample::frame(sample, tag)?;
-        self.shown = sample.buffer().and_then(|buffer| buffer.duration()).map_or(self.step, |length| length.nseconds() as f64 / 1e9);
+        self.shown = sample
+            .buffer()
+            .and_then(|buffer| buffer.duration())
+            .map_or(self.step, |length| length.nseconds() as f64 / 1e9);
         self.last = Some(time);
         self.frame += 1;
         Ok(frame)

@@ -107,7 +107,8 @@ impl Encoder {
                 let mut scratch = path.as_os_str().to_owned();
                 scratch.push(".faststart");
                 let scratch = PathBuf::from(scratch);
-                let parameters = [("location", location), ("shape", shape), ("faststart_file", Value::Str(utf8(&scratch)?))];
+                let parameters =
+                    [("location", location), ("shape", shape), ("faststart_file", Value::Str(utf8(&scratch)?))];
                 (Template::get("record-mp4")?.build(&parameters)?, Some(scratch))
             }
         };
@@ -119,7 +120,19 @@ impl Encoder {
         let bus = pipeline.bus().ok_or_else(|| broken("no bus"))?;
         let progress = Progress { bytes: 0, since: Instant::now() };
         let path = path.to_owned();
-        let encoder = Self { pipeline, bus, source, format, rate, frames: 0, caps: None, path, scratch, progress, finished: false };
+        let encoder = Self {
+            pipeline,
+            bus,
+            source,
+            format,
+            rate,
+            frames: 0,
+            caps: None,
+            path,
+            scratch,
+            progress,
+            finished: false,
+        };
         if let Err(error) = encoder.pipeline.set_state(gst::State::Playing) {
             encoder.check()?;
             return Err(Error::internal("The server could not start to write the video.", error));
@@ -185,7 +198,13 @@ impl Encoder {
             // Long enough to be cheap, short enough that the queue never runs dry.
             let wanted = [gst::MessageType::Error, gst::MessageType::Eos];
             match self.bus.timed_pop_filtered(gst::ClockTime::from_mseconds(2), &wanted) {
-                Some(message) => return if let gst::MessageView::Error(error) = message.view() { Err(failure(&error.error())) } else { Ok(()) },
+                Some(message) => {
+                    return if let gst::MessageView::Error(error) = message.view() {
+                        Err(failure(&error.error()))
+                    } else {
+                        Ok(())
+                    };
+                }
                 None => self.progress.look(&self.path, self.scratch.as_deref())?,
             }
         }
@@ -233,12 +252,20 @@ impl Progress {
         if self.since.elapsed() < STALL / 4 {
             return Ok(());
         }
-        let bytes = [Some(path), scratch].into_iter().flatten().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
+        let bytes = [Some(path), scratch]
+            .into_iter()
+            .flatten()
+            .filter_map(|path| path.metadata().ok())
+            .map(|meta| meta.len())
+            .sum();
         if bytes != self.bytes {
             *self = Self { bytes, since: Instant::now() };
         }
         if self.since.elapsed() > STALL {
-            return Err(Error::internal("The video encoder stopped working.", format!("nothing written for {STALL:?}")));
+            return Err(Error::internal(
+                "The video encoder stopped working.",
+                format!("nothing written for {STALL:?}"),
+            ));
         }
         Ok(())
     }
@@ -246,7 +273,10 @@ impl Progress {
 
 fn failure(error: &gst::glib::Error) -> Error {
     if error.matches(gst::ResourceError::NoSpaceLeft) {
-        return Error::new(Kind::DiskFull, "The server's disk is full: free some space or delete old videos, then try again.");
+        return Error::new(
+            Kind::DiskFull,
+            "The server's disk is full: free some space or delete old videos, then try again.",
+        );
     }
     Error::internal("The server could not write the video.", error)
 }
@@ -261,7 +291,10 @@ fn bounded(rate: Rate, most: u32) -> Rate {
     let (mut before, mut now) = ((0_u64, 1_u64), (1_u64, 0_u64));
     while den != 0 {
         let whole = num / den;
-        let next = (whole.saturating_mul(now.0).saturating_add(before.0), whole.saturating_mul(now.1).saturating_add(before.1));
+        let next = (
+            whole.saturating_mul(now.0).saturating_add(before.0),
+            whole.saturating_mul(now.1).saturating_add(before.1),
+        );
         if next.0 > u64::from(most) || next.1 > u64::from(most) {
             break;
         }

@@ -21,10 +21,7 @@ pub use encode::{Encoder, Format};
 pub use pictures::{FilePictures, Picture};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 
-use crate::{
-    error::Result,
-    fault,
-};
+use crate::{error::Result, fault};
 
 /// A frame rate as a fraction, frames per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +47,9 @@ impl std::fmt::Display for Rate {
 /// # Errors
 /// [`Kind::Unavailable`] when GStreamer itself does not start.
 pub fn init() -> Result<()> {
-    gst::init().map_err(|error| fault!(Unavailable, "GStreamer does not start; `sightglass doctor` says more.").with_cause(error))
+    gst::init().map_err(|error| {
+        fault!(Unavailable, "GStreamer does not start; `sightglass doctor` says more.").with_cause(error)
+    })
 }
 
 /// For `doctor`, each element that the pipelines need: (element, what for, Debian package, there?).

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use gstreamer as gst;
 
 use super::{
+    Limits, Template, Value,
     container::Container,
     decode::{stream_time, utf8},
     running::Running,
-    verdict, Limits, Template, Value,
+    verdict,
 };
 use crate::error::{Error, Result};
 
@@ -49,7 +50,8 @@ impl FilePictures {
             .field("height", gst::IntRange::new(1, i32::MAX))
             .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
             .build();
-        let pipeline = Template::get("pictures")?.build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
+        let pipeline =
+            Template::get("pictures")?.build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
         let mut run = Running::start(pipeline, limits, gst::State::Paused)?;
         if !run.preroll()? {
             return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));

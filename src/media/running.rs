@@ -6,8 +6,8 @@ use gstreamer::{self as gst, prelude::*};
 use gstreamer_app as gst_app;
 
 use super::{
-    autoplug::{Findings, Watch},
     Limits,
+    autoplug::{Findings, Watch},
 };
 use crate::{
     error::{Error, Result},
@@ -54,7 +54,8 @@ impl Running {
             .by_name("sink")
             .and_then(|sink| sink.downcast::<gst_app::AppSink>().ok())
             .ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no appsink named sink"))?;
-        let bus = pipeline.bus().ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no bus"))?;
+        let bus =
+            pipeline.bus().ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no bus"))?;
         let watch = Watch::attach(&pipeline, limits.max_pixels);
         lend_strides(&sink);
         let running = Self {
@@ -125,7 +126,11 @@ impl Running {
                 return Ok(false);
             }
             if begun.elapsed() > self.stall.min(OPEN) {
-                return Err(fault!(Unprocessable, "The video gives no picture within {} s: the file may be damaged.", OPEN.as_secs()));
+                return Err(fault!(
+                    Unprocessable,
+                    "The video gives no picture within {} s: the file may be damaged.",
+                    OPEN.as_secs()
+                ));
             }
         }
     }
@@ -137,9 +142,10 @@ impl Running {
     pub fn play_from(&mut self, seconds: f64) -> Result<()> {
         if seconds > 0.0 {
             let to = gst::ClockTime::from_nseconds((seconds * 1e9) as u64);
-            self.pipeline
-                .seek_simple(gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE, to)
-                .map_err(|error| fault!(Unprocessable, "The video cannot be shown from there: its file has no way to jump.").with_cause(error))?;
+            self.pipeline.seek_simple(gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE, to).map_err(|error| {
+                fault!(Unprocessable, "The video cannot be shown from there: its file has no way to jump.")
+                    .with_cause(error)
+            })?;
         }
         self.pipeline
             .set_state(gst::State::Playing)
@@ -154,7 +160,9 @@ impl Running {
                     tracing::debug!(error = %message.error(), debug = ?message.debug(), "pipeline error");
                     self.error.get_or_insert_with(|| message.error());
                 }
-                gst::MessageView::Warning(message) => tracing::debug!(warning = %message.error(), debug = ?message.debug(), "pipeline warning"),
+                gst::MessageView::Warning(message) => {
+                    tracing::debug!(warning = %message.error(), debug = ?message.debug(), "pipeline warning")
+                }
                 gst::MessageView::Tag(message) => self.tags.make_mut().insert(&message.tags(), gst::TagMergeMode::Keep),
                 _ => {}
             }
@@ -176,14 +184,21 @@ impl Running {
 
     /// The file's length in seconds, as the container tells it.
     pub fn duration(&self) -> Option<f64> {
-        self.pipeline.query_duration::<gst::ClockTime>().map(|time| time.nseconds() as f64 / 1e9).filter(|seconds| *seconds > 0.0)
+        self.pipeline
+            .query_duration::<gst::ClockTime>()
+            .map(|time| time.nseconds() as f64 / 1e9)
+            .filter(|seconds| *seconds > 0.0)
     }
 
     /// # Errors
     /// [`crate::error::Kind::Unprocessable`] when `seconds` are beyond the limit.
     pub fn check_duration(&self, seconds: f64) -> Result<()> {
         if seconds > self.max_duration {
-            return Err(fault!(Unprocessable, "The video is longer than the {} s that this server takes: cut it and send the parts.", self.max_duration));
+            return Err(fault!(
+                Unprocessable,
+                "The video is longer than the {} s that this server takes: cut it and send the parts.",
+                self.max_duration
+            ));
         }
         Ok(())
     }

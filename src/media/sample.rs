@@ -37,7 +37,8 @@ pub fn frame(sample: &gst::Sample, tag: FrameTag) -> Result<Frame> {
     let part = |(offset, stride): (usize, usize), size: Size| -> Option<Plane> {
         let (width, height) = (size.width as usize, size.height as usize);
         let end = offset.checked_add(stride.checked_mul(height.checked_sub(1)?)?)?.checked_add(width)?;
-        (stride >= width && end <= memory.len()).then(|| Plane { data: memory.slice(offset..memory.len().min(offset + stride * height)), stride })
+        (stride >= width && end <= memory.len())
+            .then(|| Plane { data: memory.slice(offset..memory.len().min(offset + stride * height)), stride })
     };
     let pixels = (|| {
         let planes = [part(planes[0], size)?, part(planes[1], size.chroma())?, part(planes[2], size.chroma())?];

@@ -86,7 +86,8 @@ impl Template {
     /// # Errors
     /// [`Kind::Internal`] for an unknown name and for TOML that says something else than a pipeline.
     pub fn get(name: &str) -> Result<Self> {
-        let (_, text) = TEMPLATES.iter().find(|(known, _)| *known == name).ok_or_else(|| flaw(name, "it is not in the table"))?;
+        let (_, text) =
+            TEMPLATES.iter().find(|(known, _)| *known == name).ok_or_else(|| flaw(name, "it is not in the table"))?;
         Self::parse(name, text)
     }
 
@@ -128,7 +129,8 @@ impl Template {
             let given = values.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
             let value = match (given, &parameter.default) {
                 (Some(value), _) => value,
-                (None, Some(default)) => written(parameter.kind, default).ok_or_else(|| flaw(&self.name, format!("the default of {name}")))?,
+                (None, Some(default)) => written(parameter.kind, default)
+                    .ok_or_else(|| flaw(&self.name, format!("the default of {name}")))?,
                 (None, None) => return Err(flaw(&self.name, format!("parameter {name} is missing"))),
             };
             parameter.set(&pipeline, &value).map_err(|why| flaw(&self.name, format!("parameter {name}: {why}")))?;
@@ -140,14 +142,18 @@ impl Template {
 impl Parameter {
     fn set(&self, pipeline: &gst::Pipeline, value: &Value<'_>) -> Result<(), String> {
         let element = pipeline.by_name(&self.element).ok_or_else(|| format!("no element is named {}", self.element))?;
-        let spec = element.find_property(&self.property).ok_or_else(|| format!("{} has no property {}", self.element, self.property))?;
+        let spec = element
+            .find_property(&self.property)
+            .ok_or_else(|| format!("{} has no property {}", self.element, self.property))?;
         let real = spec.value_type();
         let fits = |integer: i64| format!("{integer} is out of range");
         let value = match (self.kind, value) {
             (ParameterType::String, Value::Str(text)) => text.to_value(),
             (ParameterType::Bool, Value::Bool(truth)) => truth.to_value(),
             (ParameterType::Caps, Value::Caps(caps)) => caps.to_value(),
-            (ParameterType::Fraction, Value::Fraction(num, den)) if *den > 0 => gst::Fraction::new(*num, *den).to_value(),
+            (ParameterType::Fraction, Value::Fraction(num, den)) if *den > 0 => {
+                gst::Fraction::new(*num, *den).to_value()
+            }
             (ParameterType::Int, Value::Int(integer)) => match real {
                 gst::glib::Type::I32 => i32::try_from(*integer).map_err(|_| fits(*integer))?.to_value(),
                 gst::glib::Type::U32 => u32::try_from(*integer).map_err(|_| fits(*integer))?.to_value(),
@@ -173,7 +179,8 @@ impl Parameter {
 }
 
 fn number(value: &gst::glib::Value) -> Option<f64> {
-    let integer = |value: &gst::glib::Value| value.get::<i32>().map(f64::from).or_else(|_| value.get::<u32>().map(f64::from));
+    let integer =
+        |value: &gst::glib::Value| value.get::<i32>().map(f64::from).or_else(|_| value.get::<u32>().map(f64::from));
     let float = |value: &gst::glib::Value| value.get::<f32>().map(f64::from).or_else(|_| value.get::<f64>());
     integer(value).or_else(|_| float(value)).ok()
 }
@@ -209,5 +216,6 @@ fn written(kind: ParameterType, default: &toml::Value) -> Option<Value<'_>> {
 
 /// A mistake in a pipeline's file or in how it is called: ours, not the user's.
 fn flaw(name: &str, why: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Internal, "A media pipeline of the server is broken; its log says more.").with_cause(format!("pipelines/{name}.toml: {why}"))
+    Error::new(Kind::Internal, "A media pipeline of the server is broken; its log says more.")
+        .with_cause(format!("pipelines/{name}.toml: {why}"))
 }

@@ -11,15 +11,22 @@ use crate::{
 /// The reason that a file gave no picture at all. `limit` is the most pixels a frame may have.
 pub fn refusal(container: &Container, found: &Findings, error: Option<&gst::glib::Error>, limit: u64) -> Error {
     let error = error.map(ToString::to_string);
-    words(container, found, limit).with_cause(format!("{container:?}, {found:?}, {}", error.as_deref().unwrap_or("no error")))
+    words(container, found, limit)
+        .with_cause(format!("{container:?}, {found:?}, {}", error.as_deref().unwrap_or("no error")))
 }
 
 fn words(container: &Container, found: &Findings, limit: u64) -> Error {
     if let Some(size) = found.too_large {
-        return fault!(Unprocessable, "The video's picture of {size} pixels is larger than the {limit} pixels that this server takes: scale it down and try again.");
+        return fault!(
+            Unprocessable,
+            "The video's picture of {size} pixels is larger than the {limit} pixels that this server takes: scale it down and try again."
+        );
     }
     if found.encrypted {
-        return fault!(Unprocessable, "The video is encrypted (DRM): the server cannot see its pictures. Send an unprotected copy.");
+        return fault!(
+            Unprocessable,
+            "The video is encrypted (DRM): the server cannot see its pictures. Send an unprotected copy."
+        );
     }
     if let Some(codec) = &found.undecodable {
         return fault!(
@@ -38,11 +45,17 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
         return fault!(NotMedia, "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file.");
     }
     if found.sound && !found.video {
-        return fault!(Unprocessable, "The file has no picture, only sound (no video track): choose a file with pictures.");
+        return fault!(
+            Unprocessable,
+            "The file has no picture, only sound (no video track): choose a file with pictures."
+        );
     }
     if found.video {
         return match container.complete {
-            Some(false) => fault!(Unprocessable, "The file is cut off before its first picture: the upload or the recording is incomplete."),
+            Some(false) => fault!(
+                Unprocessable,
+                "The file is cut off before its first picture: the upload or the recording is incomplete."
+            ),
             _ => fault!(Unprocessable, "The file's video is damaged: not one picture of it could be decoded."),
         };
     }

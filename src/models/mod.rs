@@ -40,9 +40,11 @@ impl Model {
             fault!(BadRequest, "`{shown}` is no model folder: its model.toml cannot be read ({error}). docs/guide/add-a-model.md says what belongs there.")
         })?;
         let manifest = Manifest::parse(&text).map_err(|words| fault!(BadRequest, "{shown}/model.toml: {words}"))?;
-        let labels = labels::read(&manifest.labels, folder).map_err(|words| fault!(BadRequest, "{shown}/model.toml: {words}"))?;
-        let version = newest(folder)
-            .ok_or_else(|| fault!(BadRequest, "`{shown}` holds no version: put the network at `1/model.onnx` in it."))?;
+        let labels = labels::read(&manifest.labels, folder)
+            .map_err(|words| fault!(BadRequest, "{shown}/model.toml: {words}"))?;
+        let version = newest(folder).ok_or_else(|| {
+            fault!(BadRequest, "`{shown}` holds no version: put the network at `1/model.onnx` in it.")
+        })?;
         let file = |name: &str| folder.join(version.to_string()).join(name);
         let half_file = Some(file("model.f16.onnx")).filter(|file| file.is_file());
         Ok(Self { name, version, manifest, labels, file: file("model.onnx"), half_file })
@@ -71,17 +73,25 @@ pub fn find(name: &str, models: Option<&Path>) -> Result<PathBuf> {
         None => places("models"),
     };
     let plain = Path::new(name).components().count() == 1;
-    if let Some(found) = places.iter().map(|place| place.join(name)).find(|folder| plain && folder.join("model.toml").is_file()) {
+    if let Some(found) =
+        places.iter().map(|place| place.join(name)).find(|folder| plain && folder.join("model.toml").is_file())
+    {
         return Ok(found);
     }
     let mut known: Vec<String> = places.iter().flat_map(|place| names(place)).collect();
     known.sort();
     known.dedup();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    Err(fault!(BadRequest, "There is no model `{name}`. Models here: {known}. Name one of them with --model, or the path of a folder that holds a model.toml (docs/guide/add-a-model.md)."))
+    Err(fault!(
+        BadRequest,
+        "There is no model `{name}`. Models here: {known}. Name one of them with --model, or the path of a folder that holds a model.toml (docs/guide/add-a-model.md)."
+    ))
 }
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.path().join("model.toml").is_file()).filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    entries
+        .filter(|entry| entry.path().join("model.toml").is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
 }

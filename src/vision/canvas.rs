@@ -42,7 +42,8 @@ impl Canvas {
     }
 
     pub fn finish(self, frame: &Frame) -> Frame {
-        let mut planes = self.planes.into_iter().map(|layer| Plane { data: Bytes::from(layer.data), stride: layer.stride });
+        let mut planes =
+            self.planes.into_iter().map(|layer| Plane { data: Bytes::from(layer.data), stride: layer.stride });
         let mut next = || planes.next().unwrap_or(Plane { data: Bytes::new(), stride: 0 });
         let pixels = match self.colour {
             Some(colour) => Pixels::I420 { planes: [next(), next(), next()], colour },
@@ -60,7 +61,11 @@ impl Canvas {
     /// Mixes a colour in: `cover` holds rows of the area's width, 0 (leaves the picture) to 255 (the colour alone). A
     /// single row serves for all rows of the area.
     pub fn cover(&mut self, area: Area, rgb: Rgb, cover: &[u8]) {
-        let stride = if cover.len() <= (area.right.saturating_sub(area.left)) as usize { 0 } else { (area.right - area.left) as usize };
+        let stride = if cover.len() <= (area.right.saturating_sub(area.left)) as usize {
+            0
+        } else {
+            (area.right - area.left) as usize
+        };
         let cut = Area { right: area.right.min(self.size.width), bottom: area.bottom.min(self.size.height), ..area };
         if cut.right <= cut.left || cut.bottom <= cut.top {
             return;

@@ -73,7 +73,12 @@ impl Pen {
     fn whole(&self, [x, y, width, height]: [f32; 4]) -> Area {
         let even = |at: f32, most: u32| (((at / 2.0).round() * 2.0).max(0.0) as u32).min(most);
         let Size { width: most_x, height: most_y } = self.size;
-        Area { left: even(x, most_x), top: even(y, most_y), right: even(x + width, most_x), bottom: even(y + height, most_y) }
+        Area {
+            left: even(x, most_x),
+            top: even(y, most_y),
+            right: even(x + width, most_x),
+            bottom: even(y + height, most_y),
+        }
     }
 
     fn plate(&self, canvas: &mut Canvas, area: Area, words: &str, colour: Rgb, ink: Rgb) {

@@ -38,7 +38,10 @@ pub fn read(bytes: &[u8], max_pixels: u64) -> Result<Frame> {
     }
     let size = Size::new(picture.cols() as u32, picture.rows() as u32);
     if size.pixels() > max_pixels {
-        return Err(fault!(Unprocessable, "The picture has {size} pixels, more than the {max_pixels} allowed (--max-pixels)."));
+        return Err(fault!(
+            Unprocessable,
+            "The picture has {size} pixels, more than the {max_pixels} allowed (--max-pixels)."
+        ));
     }
     let data = Bytes::copy_from_slice(picture.data_bytes().map_err(broken)?);
     Ok(Frame {

@@ -165,9 +165,7 @@ impl Lines {
     fn take_i420(&mut self, from: &Blended, columns: &[Tap]) {
         let [luma, blue, red] = &mut self.0;
         for (((luma, blue), red), tap) in luma.iter_mut().zip(blue).zip(red).zip(columns) {
-            let mix = |row: &[f32], first: usize, second: usize| {
-                row[first] + (row[second] - row[first]) * tap.weight
-            };
+            let mix = |row: &[f32], first: usize, second: usize| row[first] + (row[second] - row[first]) * tap.weight;
             *luma = mix(&from.luma, tap.first, tap.second);
             *blue = mix(&from.blue, tap.first / 2, tap.second / 2);
             *red = mix(&from.red, tap.first / 2, tap.second / 2);

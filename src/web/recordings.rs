@@ -49,8 +49,12 @@ pub async fn create(id: String, body: Bytes, web: Arc<Web>) -> Result<Response> 
     let options: RecordingOptions = if body.is_empty() {
         RecordingOptions::default()
     } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| fault!(BadRequest, "The body must be JSON such as {{\"format\":\"avi\"}} or {{\"format\":\"mp4\"}}: {error}."))?
+        serde_json::from_slice(&body).map_err(|error| {
+            fault!(
+                BadRequest,
+                "The body must be JSON such as {{\"format\":\"avi\"}} or {{\"format\":\"mp4\"}}: {error}."
+            )
+        })?
     };
     let recording = blocking(move || web.jobs.add_recording(&id, options)).await?;
     let mut response = warp::reply::json(&recording).into_response();

@@ -226,7 +226,8 @@ async fn receive<B: Buf>(
         };
         let chunk = chunk.map_err(|_| fault!(BadRequest, "The upload stopped coming in: try again."))?;
         let Some(chunk) = chunk else { break };
-        let mut chunk = chunk.map_err(|error| fault!(BadRequest, "The upload broke off: try again.").with_cause(error))?;
+        let mut chunk =
+            chunk.map_err(|error| fault!(BadRequest, "The upload broke off: try again.").with_cause(error))?;
         bytes += chunk.remaining() as u64;
         check_size(web, bytes)?;
         if bytes - checked > 64 << 20 {

@@ -21,12 +21,19 @@ pub fn make(manifest: &Manifest, classes: usize) -> Result<Box<dyn Family>, Stri
         }
         (None, heads @ [_, ..]) => {
             for head in heads {
-                let fits = head.stride > 0 && input.0.is_multiple_of(head.stride) && input.1.is_multiple_of(head.stride);
+                let fits =
+                    head.stride > 0 && input.0.is_multiple_of(head.stride) && input.1.is_multiple_of(head.stride);
                 if !fits {
-                    return Err(format!("[[heads]] `{}`: the input's width and height must be multiples of the stride", head.output));
+                    return Err(format!(
+                        "[[heads]] `{}`: the input's width and height must be multiples of the stride",
+                        head.output
+                    ));
                 }
                 if head.anchors.is_empty() || head.anchors.iter().flatten().any(|&length| !(length > 0.0)) {
-                    return Err(format!("[[heads]] `{}`: anchors are pairs of positive numbers, in pixels of the input", head.output));
+                    return Err(format!(
+                        "[[heads]] `{}`: anchors are pairs of positive numbers, in pixels of the input",
+                        head.output
+                    ));
                 }
             }
             Ok(Box::new(RawHeads { heads: heads.to_vec(), classes, input, multi_label: manifest.multi_label }))
@@ -84,7 +91,10 @@ impl Family for RawHeads {
                 let ((width, height), anchors, channels) = (self.grid(head), head.anchors.len(), 5 + self.classes);
                 return Err(format!(
                     "the output `{}` has the shape {known:?}, but {anchors} anchors, {} labels and stride {} make [{}, {height}, {width}] (or the same with the axes in another order): check labels, anchors, stride and the input's size",
-                    head.output, self.classes, head.stride, anchors * channels
+                    head.output,
+                    self.classes,
+                    head.stride,
+                    anchors * channels
                 ));
             }
         }
@@ -109,7 +119,13 @@ impl Family for RawHeads {
                     let objectness = sigmoid(at(4));
                     let bbox = || place(head, size, (cell % width, cell / width), [at(0), at(1), at(2), at(3)]);
                     let classes = (0..self.classes).map(|class| at(5 + class));
-                    pick(classes.map(|class| objectness * sigmoid(class)), threshold, self.multi_label, bbox, &mut found);
+                    pick(
+                        classes.map(|class| objectness * sigmoid(class)),
+                        threshold,
+                        self.multi_label,
+                        bbox,
+                        &mut found,
+                    );
                 }
             }
         }
@@ -223,8 +239,13 @@ mod tests {
     #[test]
     fn the_formulas_hold_in_every_layout() {
         let first = channel_first();
-        let last: Vec<f32> = (0..6).flat_map(|cell| (0..7).map(move |channel| (cell, channel))).map(|(cell, channel)| first[channel * 6 + cell]).collect();
-        for (shape, values) in [(vec![7, 2, 3], &first), (vec![1, 7, 2, 3], &first), (vec![2, 3, 7], &last), (vec![1, 2, 3, 7], &last)] {
+        let last: Vec<f32> = (0..6)
+            .flat_map(|cell| (0..7).map(move |channel| (cell, channel)))
+            .map(|(cell, channel)| first[channel * 6 + cell])
+            .collect();
+        for (shape, values) in
+            [(vec![7, 2, 3], &first), (vec![1, 7, 2, 3], &first), (vec![2, 3, 7], &last), (vec![1, 2, 3, 7], &last)]
+        {
             let output = Output { shape: &shape, values };
             let found = family().decode(&[output], 0.25);
             assert_eq!(found.len(), 1, "{shape:?}");
