@@ -5,7 +5,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { check, drawn, record } from './harness/numbered.mjs';
-import { hook, openBrowser, openId, openPage, pause, picture, repaint, seek, upload, waitDone, waitFrame, waitPlaying } from './harness/page.mjs';
+import {
+  hook, openBrowser, openId, openPage, pause, picture, repaint, seek, thresholdOf, upload, waitDone, waitFrame, waitPlaying, waitShown,
+} from './harness/page.mjs';
 import { Service, fixture } from './harness/service.mjs';
 
 let service;
@@ -19,8 +21,6 @@ after(async () => {
   await service?.stop();
 });
 
-const threshold = (page) => hook(page, 'threshold').evaluate((slider) => Number(slider.value));
-
 /** In play from the upload on, then in pause, after seeks, in steps, and in play again. */
 async function goThrough(page, name, frames) {
   await record(page);
@@ -30,7 +30,7 @@ async function goThrough(page, name, frames) {
   await waitPlaying(page, false);
   const events = await service.detections(id);
   assert.equal(events.length, frames);
-  const least = await threshold(page);
+  const least = await thresholdOf(page);
   const whole = await drawn(page);
   check(whole, events, least);
   assert.equal(whole.at(-1).frame, frames - 1, 'it did not play to the last frame');
@@ -41,7 +41,7 @@ async function goThrough(page, name, frames) {
   for (const part of [0.5, 0.1, 0.9, 0, 1, 0.33, 0.34, 0.35, 0.35, 0.05, 0.75, 0.02]) {
     const wanted = Math.min(frames - 1, Math.round(part * frames));
     await seek(page, events[wanted].time + 0.001);
-    await page.waitForFunction((n) => document.querySelector('[data-testid=view]').dataset.frame === String(n), wanted);
+    await waitShown(page, wanted);
     check(await drawn(page), events, least);
   }
 
@@ -50,7 +50,7 @@ async function goThrough(page, name, frames) {
   for (let n = 1; n <= 5; n += 1) {
     const from = Math.round(0.02 * frames);
     await page.keyboard.press('ArrowRight');
-    await page.waitForFunction((to) => document.querySelector('[data-testid=view]').dataset.frame === String(to), from + n);
+    await waitShown(page, from + n);
   }
   check(await drawn(page), events, least);
 

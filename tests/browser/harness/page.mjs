@@ -54,6 +54,20 @@ export const waitDone = (page) => waitState(page, 'done');
 export const waitFrame = (page, from) =>
   page.waitForFunction((least) => Number(document.querySelector('[data-testid=view]').dataset.frame ?? -1) >= least, from);
 
+/** Until this very frame is shown. */
+export const waitShown = (page, frame) =>
+  page.waitForFunction((n) => document.querySelector('[data-testid=view]').dataset.frame === String(n), frame);
+
+export const shownFrame = (page) => hook(page, 'view').evaluate((canvas) => Number(canvas.dataset.frame ?? -1));
+
+/** How many frames are detected as far as the page knows. */
+export const framesDone = (page) => hook(page, 'frames').evaluate((text) => parseInt(text.textContent, 10));
+
+export const waitFramesDone = (page, least) =>
+  page.waitForFunction((n) => parseInt(document.querySelector('[data-testid=frames]').textContent, 10) >= n, least);
+
+export const thresholdOf = (page) => hook(page, 'threshold').evaluate((slider) => Number(slider.value));
+
 export const isPlaying = (page) => page.evaluate(() => document.getElementById('pause').classList.contains('playing'));
 
 /** Until the button says that it stands (or plays). */
