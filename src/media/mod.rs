@@ -85,8 +85,13 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
         ("x264enc", "recording MP4", UGLY),
         ("mp4mux", "recording MP4", GOOD),
     ]
-    .map(|(element, purpose, package)| (element, purpose, package, gst::ElementFactory::find(element).is_some()))
+    .map(|(element, purpose, package)| (element, purpose, package, has_element(element)))
     .into()
+}
+
+/// Is there an element of this name?
+pub fn has_element(name: &str) -> bool {
+    gst::ElementFactory::find(name).is_some()
 }
 
 /// GStreamer's version, as it says it.
