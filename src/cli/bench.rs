@@ -27,16 +27,16 @@ pub struct BenchSettings {
     /// A video; a longer one measures better, because opening and closing count.
     input: PathBuf,
     /// How often everything is measured; medians are told.
-    #[arg(long, default_value_t = 3, value_name = "N")]
+    #[arg(long, env = "SIGHTGLASS_RUNS", default_value_t = 3, value_name = "N")]
     runs: usize,
     /// How long ONNX Runtime alone is measured in each run.
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = crate::config::parse_duration)]
+    #[arg(long, env = "SIGHTGLASS_SPAN", default_value = "5s", value_name = "TIME", value_parser = crate::config::parse_duration)]
     span: Duration,
     /// Another program on the same video, measured in turns with ours: a shell command whose last line is JSON with `fps`.
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, env = "SIGHTGLASS_PEER", value_name = "COMMAND")]
     peer: Option<String>,
     /// Print one JSON object instead of a table.
-    #[arg(long)]
+    #[arg(long, env = "SIGHTGLASS_JSON")]
     json: bool,
     #[command(flatten)]
     models: ModelSettings,
