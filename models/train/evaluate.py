@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Examines a model on fresh scenes of each background, on the held-out family, and on the pictures of fixtures/.
+"""Examines a model on fresh scenes of each background, on two held-out families, and on fixtures/ and the sample.
 
-    pip install onnxruntime numpy pillow         # Python 3.11 or newer; ffmpeg for the videos
+    pip install onnxruntime numpy pillow skia-python   # Python 3.11 or newer; ffmpeg for the videos
     nice -n 19 python3 models/train/evaluate.py models/shapes [--scenes 300] [--sweep]
 
 A detection is right when its label is right and it overlaps an object not yet found by IoU 0.5 or more. AP50 is the
@@ -20,6 +20,7 @@ from PIL import Image
 import backgrounds
 import heldout
 import peer
+import photolike
 import scenes
 import shapes
 
@@ -81,6 +82,7 @@ def generators():
         yield name, lambda rng, name=name: scenes.scene(rng, family=name), 9000 + n
     yield "held-out", heldout.scene, 9100
     yield "held-out, inverted", lambda rng: heldout.scene(rng, invert=True), 9101
+    yield "photograph-like", photolike.scene, 9102
 
 
 def examine(model, count, sweep):
