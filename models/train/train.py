@@ -23,14 +23,17 @@ import shapes
 
 MOST = 10    # objects a scene can have
 SIZE = 320
+FRESH = 0.4  # new scenes per scene shown, once the ring is full
 
 
-def painter(pictures, objects, made, slots, seed):
+def painter(pictures, objects, made, shown, slots, seed):
     rng = np.random.default_rng(seed)
     pictures = np.frombuffer(pictures, np.uint8).reshape(slots, SIZE, SIZE, 3)
     objects = np.frombuffer(objects, np.float32).reshape(slots, MOST, 5)
     while True:
         picture, found = scenes.scene(rng, SIZE)
+        while made.value > slots and made.value > shown.value * FRESH:  # leave the processor to the trainer
+            time.sleep(0.2)
         slot = made.value % slots
         row = np.full((MOST, 5), -1, np.float32)
         row[:min(len(found), MOST)] = found[:MOST]
@@ -152,9 +155,9 @@ def main():
     torch.set_num_threads(args.threads)
     pictures = mp.RawArray("B", args.slots * SIZE * SIZE * 3)
     objects = mp.RawArray("f", args.slots * MOST * 5)
-    made = mp.Value("l", 0, lock=False)
+    made, shown = mp.Value("l", 0, lock=False), mp.Value("l", 0, lock=False)
     seed = args.seed if not args.resume else int(time.time())  # fresh scenes, not the same ones again
-    mp.Process(target=painter, args=(pictures, objects, made, args.slots, seed), daemon=True).start()
+    mp.Process(target=painter, args=(pictures, objects, made, shown, args.slots, seed), daemon=True).start()
     ring = np.frombuffer(pictures, np.uint8).reshape(args.slots, SIZE, SIZE, 3)
     truth = np.frombuffer(objects, np.float32).reshape(args.slots, MOST, 5)
 
@@ -196,6 +199,7 @@ def main():
         step_of.step()
         averaged(slow, net, min(0.998, step / (step + 20)))
         step, seen = step + 1, seen + args.batch
+        shown.value += args.batch
         mean = loss.item() if mean is None else mean * 0.98 + loss.item() * 0.02
         if step % 50 == 0:
             print(f"{(time.time() - start) / 60:6.2f} min  step {step}  seen {seen}  made {made.value}  size {size}  "
