@@ -1,7 +1,8 @@
 //! What decodebin may build from an upload, and what it found there.
 //!
-//! Uploads are hostile: a "video" may be a playlist that makes a demuxer fetch addresses, or ask for a picture of a
-//! terabyte. So only known containers and video streams go on; sound and subtitles are left undecoded.
+//! Uploads are hostile: a "video" may be a playlist that makes a demuxer fetch addresses, or ask for a
+//! picture of a terabyte. So only known containers and video streams go on; sound and subtitles are left
+//! undecoded.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -44,6 +45,8 @@ pub struct Findings {
     pub encrypted: bool,
     /// The caps name of a video stream that no decoder wants.
     pub undecodable: Option<String>,
+    /// Chroma and bits of a stream that is not 8-bit 4:2:0.
+    pub samples: Option<String>,
     /// A picture larger than the limit.
     pub too_large: Option<Size>,
     /// All streams are known.
@@ -53,7 +56,8 @@ pub struct Findings {
 impl Findings {
     /// Nothing will ever come out of this file.
     pub fn hopeless(&self) -> bool {
-        self.too_large.is_some() || (!self.exposed && (self.refused.is_some() || self.encrypted || self.complete))
+        self.too_large.is_some()
+            || (!self.exposed && (self.refused.is_some() || self.encrypted || self.complete))
     }
 }
 
@@ -73,7 +77,10 @@ impl Watch {
         if let Some(decode) = pipeline.by_name("decode") {
             watch.follow(&decode, pipeline.by_name("convert"), max_pixels);
         }
-        if let Some(pad) = pipeline.by_name("convert").and_then(|convert| convert.static_pad("sink")) {
+        if let Some(pad) = pipeline
+            .by_name("convert")
+            .and_then(|convert| convert.static_pad("sink"))
+        {
             watch.guard(&pad, max_pixels);
         }
         watch
@@ -86,6 +93,16 @@ impl Watch {
             let caps = arguments.get(2)?.get::<gst::Caps>().ok()?;
             Some(watch.admits(&pad, &caps, max_pixels).to_value())
         });
+        decode.connect("autoplug-select", false, |arguments| {
+            let pad = arguments.get(1)?.get::<gst::Pad>().ok()?;
+            let factory = arguments.get(3)?.get::<gst::ElementFactory>().ok()?;
+            let skip = factory.name() == "mpeg4videoparse" && keeps_packed_frames(&pad);
+            choice(if skip { "skip" } else { "try" })
+        });
+        if let Some(bin) = decode.downcast_ref::<gst::Bin>() {
+            let watch = self.clone();
+            bin.connect_element_added(move |_, element| watch.lend_safely(element));
+        }
         let watch = self.clone();
         decode.connect("unknown-type", false, move |arguments| {
             let caps = arguments.get(2)?.get::<gst::Caps>().ok()?;
@@ -99,13 +116,19 @@ impl Watch {
         // Weak: the pipeline must not own itself through its signal handlers.
         let next = next.map(|next| next.downgrade());
         decode.connect_pad_added(move |_, pad| {
-            let raw = pad.current_caps().or_else(|| Some(pad.query_caps(None))).is_some_and(|caps| caps.structure(0).is_some_and(|s| s.name() == "video/x-raw"));
+            let raw = pad
+                .current_caps()
+                .or_else(|| Some(pad.query_caps(None)))
+                .is_some_and(|caps| caps.structure(0).is_some_and(|s| s.name() == "video/x-raw"));
             if !raw {
                 return;
             }
             watch.lock().exposed = true;
             // The launch text links the first pad; a stream that starts anew in mid-file gives another.
-            if let Some(sink) = next.as_ref().and_then(|next| next.upgrade()).and_then(|next| next.static_pad("sink"))
+            if let Some(sink) = next
+                .as_ref()
+                .and_then(|next| next.upgrade())
+                .and_then(|next| next.static_pad("sink"))
                 && !sink.is_linked()
                 && let Err(error) = pad.link(&sink)
             {
@@ -118,21 +141,29 @@ impl Watch {
 
     /// May decodebin go on from this pad? If not, the pad stays as it is and nobody reads it.
     fn admits(&self, pad: &gst::Pad, caps: &gst::CapsRef, max_pixels: u64) -> bool {
-        let Some(structure) = caps.structure(0) else { return false };
+        let Some(structure) = caps.structure(0) else {
+            return false;
+        };
         let name = structure.name().as_str();
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if CONTAINERS.contains(&name) && !(name == "video/mpeg" && structure.get::<bool>("systemstream") == Ok(false)) {
+        if CONTAINERS.contains(&name)
+            && !(name == "video/mpeg" && structure.get::<bool>("systemstream") == Ok(false))
+        {
             return true;
         }
         match name.split('/').next() {
             Some("video") => {}
-            Some("image") if behind_demuxer(pad) => {}
+            Some("image") if behind_demuxer(pad) || found.video => {}
             Some("audio") => {
                 found.sound = true;
                 return false;
             }
             Some("text" | "subpicture" | "closedcaption" | "meta") if behind_demuxer(pad) => return false,
-            _ if matches!(name, "application/x-cenc" | "application/x-cbcs" | "application/x-webm-enc") => {
+            _ if matches!(
+                name,
+                "application/x-cenc" | "application/x-cbcs" | "application/x-webm-enc"
+            ) =>
+            {
                 found.encrypted = true;
                 return false;
             }
@@ -157,12 +188,48 @@ impl Watch {
         true
     }
 
-    /// Stops pictures that are too large before a converter allocates them: as decoded, and with square pixels.
+    /// Lets a libav decoder write straight into our buffers only where its parser says that pictures are
+    /// 8-bit 4:2:0.
+    ///
+    /// Given a format that GStreamer has no name for (12-bit grey, 9-bit 4:2:0), gst-libav 1.22 ends the
+    /// process while it makes such a buffer; when it copies instead, it refuses the format with an error on
+    /// the bus.
+    fn lend_safely(&self, element: &gst::Element) {
+        if !element
+            .factory()
+            .is_some_and(|factory| factory.name().starts_with("avdec_"))
+            || element.find_property("direct-rendering").is_none()
+        {
+            return;
+        }
+        let Some(pad) = element.static_pad("sink") else {
+            return;
+        };
+        element.set_property("direct-rendering", false);
+        let watch = self.clone();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+            if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
+                && let (Some(decoder), Some(stream)) = (pad.parent_element(), event.caps().structure(0))
+            {
+                let plain = plain(stream);
+                decoder.set_property("direct-rendering", plain);
+                watch.lock().samples = if plain { None } else { samples(stream) };
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+
+    /// Stops pictures that are too large before a converter allocates them: as decoded, and with square
+    /// pixels.
     fn guard(&self, pad: &gst::Pad, max_pixels: u64) {
         let watch = self.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-            let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) else { return gst::PadProbeReturn::Ok };
-            let Ok(video) = gst_video::VideoInfo::from_caps(event.caps()) else { return gst::PadProbeReturn::Ok };
+            let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) else {
+                return gst::PadProbeReturn::Ok;
+            };
+            let Ok(video) = gst_video::VideoInfo::from_caps(event.caps()) else {
+                return gst::PadProbeReturn::Ok;
+            };
             let size = square(&video);
             if size.pixels() <= max_pixels {
                 return gst::PadProbeReturn::Ok;
@@ -173,17 +240,80 @@ impl Watch {
     }
 }
 
+/// An answer to decodebin's `autoplug-select`.
+fn choice(nick: &str) -> Option<gst::glib::Value> {
+    let class = gst::glib::EnumClass::with_type(gst::glib::Type::from_name("GstAutoplugSelectResult")?)?;
+    class.to_value_by_nick(nick)
+}
+
+/// Does the pad show frames of an AVI or of what was copied from one? There two frames of MPEG-4 part 2 may
+/// lie in one packet, an empty packet after them keeping the count ("packed bitstream"): libav's decoder puts
+/// them right, but mpeg4videoparse tears them apart, which spoils the times and adds a frame.
+fn keeps_packed_frames(pad: &gst::Pad) -> bool {
+    let demuxers = ["avidemux", "matroskademux", "qtdemux"];
+    maker(pad).is_some_and(|factory| demuxers.contains(&factory.name().as_str()))
+}
+
+/// Is a stream surely of 8-bit 4:2:0 pictures?
+fn plain(stream: &gst::StructureRef) -> bool {
+    let name = stream.name().as_str();
+    // These have no other formats than such as GStreamer knows, and no parser says which.
+    if matches!(name, "video/mpeg" | "video/x-h263") {
+        return true;
+    }
+    stream.get::<&str>("chroma-format") == Ok("4:2:0")
+        && ["bit-depth-luma", "bit-depth-chroma"]
+            .into_iter()
+            .all(|depth| stream.get::<u32>(depth) == Ok(8))
+}
+
+/// How a person names a stream's samples, where its parser says it.
+fn samples(stream: &gst::StructureRef) -> Option<String> {
+    let (chroma, bits) = (
+        stream.get::<&str>("chroma-format").ok()?,
+        stream.get::<u32>("bit-depth-luma").ok()?,
+    );
+    Some(format!(
+        "{bits}-bit {}",
+        if chroma == "4:0:0" { "grey" } else { chroma }
+    ))
+}
+
 /// The size with square pixels; videoscale keeps the height.
 fn square(video: &gst_video::VideoInfo) -> Size {
     let par = video.par();
-    let (num, den) = (u64::from(par.numer().unsigned_abs()), u64::from(par.denom().unsigned_abs()).max(1));
-    let width = (u64::from(video.width()) * num).div_ceil(den).max(u64::from(video.width()));
+    let (num, den) = (
+        u64::from(par.numer().unsigned_abs()),
+        u64::from(par.denom().unsigned_abs()).max(1),
+    );
+    let width = (u64::from(video.width()) * num)
+        .div_ceil(den)
+        .max(u64::from(video.width()));
     Size::new(u32::try_from(width).unwrap_or(u32::MAX), video.height())
 }
 
 /// Does the pad show what a demuxer found, and not the file itself?
 fn behind_demuxer(pad: &gst::Pad) -> bool {
-    let pad = pad.downcast_ref::<gst::GhostPad>().and_then(|ghost| ghost.target()).unwrap_or_else(|| pad.clone());
-    let klass = pad.parent_element().and_then(|element| element.factory()).and_then(|factory| factory.metadata("klass").map(str::to_owned));
-    klass.is_some_and(|klass| klass.contains("Demux"))
+    maker(pad)
+        .and_then(|factory| factory.metadata("klass").map(|klass| klass.contains("Demux")))
+        .unwrap_or(false)
+}
+
+/// The factory of the element whose pad this is, or whose pad a ghost pad or a queue of decodebin shows.
+fn maker(pad: &gst::Pad) -> Option<gst::ElementFactory> {
+    let pad = pad
+        .downcast_ref::<gst::GhostPad>()
+        .and_then(|ghost| ghost.target())
+        .unwrap_or_else(|| pad.clone());
+    let element = pad.parent_element()?;
+    let factory = element.factory()?;
+    if factory.name() != "multiqueue" {
+        return Some(factory);
+    }
+    let twin = element.static_pad(&pad.name().replace("src", "sink"))?.peer()?;
+    twin.downcast_ref::<gst::GhostPad>()
+        .and_then(|ghost| ghost.target())
+        .unwrap_or(twin)
+        .parent_element()?
+        .factory()
 }

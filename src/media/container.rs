@@ -1,17 +1,26 @@
 //! What the first bytes and the outermost boxes of a file tell: its type, and whether its end is missing.
 //!
-//! GStreamer decodes; this only answers what GStreamer does not say: "the index is missing" and "the file is shorter
-//! than it says".
+//! GStreamer decodes; this only answers what GStreamer does not say: "the index is missing" and "the file is
+//! shorter than it says".
 
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
-use crate::{
-    error::Result,
-    fault,
-};
+use crate::{error::Result, fault};
 
 /// Outer boxes to walk at most: a fragmented day of video has some 90,000.
 const MOST_BOXES: usize = 1_000_000;
+
+/// How a container's time stamps become the seconds that a player shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// GStreamer's stream time: edit lists are in it.
+    Stream,
+    /// The time stamps as they are: matroskademux's stream time starts at 0 even where the first frame does
+    /// not.
+    Stamps,
+    /// From the first frame on: a broadcast's clock starts anywhere.
+    Relative,
+}
 
 /// A file's outer shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +33,8 @@ pub struct Container {
     pub complete: Option<bool>,
     /// An MP4 without `moov`: nothing says where its pictures are.
     pub lacks_index: bool,
-    /// The container keeps presentation times; an elementary stream or a bare AVI does not.
-    pub keeps_times: bool,
+    /// How its frames' times count.
+    pub times: Times,
 }
 
 impl Container {
@@ -37,23 +46,47 @@ impl Container {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         if length == 0 {
-            return Err(fault!(NotMedia, "The file is empty: choose a video file and send it again."));
+            return Err(fault!(
+                NotMedia,
+                "The file is empty: choose a video file and send it again."
+            ));
         }
         let mut head = [0; 4096];
         let got = file.read_at(&mut head, 0)?;
         let head = &head[..got];
-        let plain = |mime, name, keeps_times| Self { mime, name, complete: None, lacks_index: false, keeps_times };
+        let plain = |mime, name, times| Self {
+            mime,
+            name,
+            complete: None,
+            lacks_index: false,
+            times,
+        };
         Ok(match head {
-            [_, _, _, _, b'f', b't', b'y', b'p', ..] => boxes(&file, length, head.get(8..12) == Some(b"qt  ")),
-            [_, _, _, _, kind @ ..] if [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"].iter().any(|k| kind.starts_with(*k)) => boxes(&file, length, true),
+            [_, _, _, _, b'f', b't', b'y', b'p', ..] => {
+                boxes(&file, length, head.get(8..12) == Some(b"qt  "))
+            }
+            [_, _, _, _, kind @ ..]
+                if [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"]
+                    .iter()
+                    .any(|k| kind.starts_with(*k)) =>
+            {
+                boxes(&file, length, true)
+            }
             [0x1a, 0x45, 0xdf, 0xa3, ..] => ebml(head, length),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..] => riff(&file, length),
-            [b'F', b'L', b'V', ..] => plain("video/x-flv", Some("FLV"), true),
-            [b'O', b'g', b'g', b'S', ..] => plain("video/ogg", Some("Ogg"), true),
-            [0, 0, 1, 0xba, ..] => plain("video/mpeg", Some("MPEG-PS"), true),
-            [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => plain("video/x-ms-asf", Some("ASF"), true),
-            _ if [(0, 188), (4, 192)].iter().any(|(at, step)| (0..3).all(|n| head.get(at + n * step) == Some(&0x47))) => plain("video/mp2t", Some("MPEG-TS"), true),
-            _ => plain("application/octet-stream", None, false),
+            [b'F', b'L', b'V', ..] => plain("video/x-flv", Some("FLV"), Times::Stream),
+            [b'O', b'g', b'g', b'S', ..] => plain("video/ogg", Some("Ogg"), Times::Stream),
+            [0, 0, 1, 0xba, ..] => plain("video/mpeg", Some("MPEG-PS"), Times::Relative),
+            [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => {
+                plain("video/x-ms-asf", Some("ASF"), Times::Stream)
+            }
+            _ if [(0, 188), (4, 192)]
+                .iter()
+                .any(|(at, step)| (0..3).all(|n| head.get(at + n * step) == Some(&0x47))) =>
+            {
+                plain("video/mp2t", Some("MPEG-TS"), Times::Relative)
+            }
+            _ => plain("application/octet-stream", None, Times::Stream),
         })
     }
 }
@@ -63,7 +96,9 @@ fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
     let (mut at, mut index, mut complete) = (0_u64, false, true);
     for _ in 0..MOST_BOXES {
         let mut head = [0; 16];
-        let Ok(got) = file.read_at(&mut head, at) else { break };
+        let Ok(got) = file.read_at(&mut head, at) else {
+            break;
+        };
         if got < 8 {
             complete &= got == 0;
             break;
@@ -72,7 +107,9 @@ fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
         index |= kind == b"moov" || kind == b"moof";
         let size = match u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]])) {
             0 => length - at,
-            1 => u64::from_be_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]]),
+            1 => u64::from_be_bytes([
+                head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15],
+            ]),
             size => size,
         };
         // Junk after the last box (some cameras pad with zeros) is not a missing end.
@@ -90,21 +127,41 @@ fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
             break;
         }
     }
-    let (mime, name) = if quicktime { ("video/quicktime", "QuickTime") } else { ("video/mp4", "MP4") };
-    Container { mime, name: Some(name), complete: Some(complete), lacks_index: !index, keeps_times: true }
+    let (mime, name) = if quicktime {
+        ("video/quicktime", "QuickTime")
+    } else {
+        ("video/mp4", "MP4")
+    };
+    Container {
+        mime,
+        name: Some(name),
+        complete: Some(complete),
+        lacks_index: !index,
+        times: Times::Stream,
+    }
 }
 
 /// Compares the size that a Matroska segment announces with the file's (RFC 8794: an ID, then a length).
 fn ebml(head: &[u8], length: u64) -> Container {
     let webm = head[..head.len().min(64)].windows(4).any(|w| w == b"webm");
-    let (mime, name) = if webm { ("video/webm", "WebM") } else { ("video/x-matroska", "Matroska") };
+    let (mime, name) = if webm {
+        ("video/webm", "WebM")
+    } else {
+        ("video/x-matroska", "Matroska")
+    };
     let announced = vint(&head[4..]).and_then(|(size, used)| {
         let segment = 4 + used + usize::try_from(size?).ok()?;
         let body = head.get(segment..)?.strip_prefix(&[0x18, 0x53, 0x80, 0x67])?;
         let (size, used) = vint(body)?;
         Some((segment + 4 + used) as u64 + size?)
     });
-    Container { mime, name: Some(name), complete: announced.map(|end| end <= length), lacks_index: false, keeps_times: true }
+    Container {
+        mime,
+        name: Some(name),
+        complete: announced.map(|end| end <= length),
+        lacks_index: false,
+        times: Times::Stamps,
+    }
 }
 
 /// A variable-length integer and the bytes it takes; the value is None when all bits are ones, "unknown".
@@ -136,5 +193,11 @@ fn riff(file: &File, length: u64) -> Container {
         // Many writers are off by the padding byte.
         complete = Some(at <= length + 1);
     }
-    Container { mime: "video/x-msvideo", name: Some("AVI"), complete, lacks_index: false, keeps_times: false }
+    Container {
+        mime: "video/x-msvideo",
+        name: Some("AVI"),
+        complete,
+        lacks_index: false,
+        times: Times::Stream,
+    }
 }

@@ -5,7 +5,12 @@ use std::{path::Path, sync::Arc};
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
-use super::{container::Container, running::Running, sample, verdict, Limits, Rate, Template, Value};
+use super::{
+    Limits, Rate, Template, Value,
+    container::{Container, Times},
+    running::Running,
+    sample, verdict,
+};
 use crate::{
     error::Result,
     fault,
@@ -43,12 +48,13 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Opens a file and waits for its first frame, some seconds at most. `source` becomes every frame's source.
+    /// Opens a file and waits for its first frame, some seconds at most. `source` becomes every frame's
+    /// source.
     ///
     /// # Errors
     /// All in words for a person: [`NotMedia`](crate::error::Kind::NotMedia) for what is no video at all,
-    /// [`Unprocessable`](crate::error::Kind::Unprocessable) for a video that is broken, encrypted, silent about its
-    /// index, in an unknown format or beyond the limits.
+    /// [`Unprocessable`](crate::error::Kind::Unprocessable) for a video that is broken, encrypted, silent
+    /// about its index, in an unknown format or beyond the limits.
     pub fn open(source: &str, path: &Path, limits: &Limits) -> Result<Self> {
         let container = Container::look(path)?;
         if container.lacks_index {
@@ -57,36 +63,59 @@ impl FileSource {
         let pipeline = Template::get("file")?.build(&[("location", Value::Str(utf8(path)?))])?;
         let mut run = Running::start(pipeline, limits, gst::State::Playing)?;
         let Some(first) = run.pull()? else {
-            return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
+            return Err(verdict::refusal(
+                &container,
+                &run.found(),
+                run.error(),
+                limits.max_pixels,
+            ));
         };
         let duration = run.duration().filter(|_| container.name.is_some());
         run.check_duration(duration.unwrap_or(0.0))?;
-        let rate = first.caps().and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok()).and_then(|video| rate_of(&video));
-        let mut clock = Clock::new(rate);
+        let rate = first
+            .caps()
+            .and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok())
+            .and_then(|video| rate_of(&video));
+        let mut clock = Clock::new(rate, container.times, &first);
         let source: Arc<str> = source.into();
         let first = clock.frame(&first, &source)?;
         let info = MediaInfo {
             size: first.size,
             rate,
             duration,
-            frames: duration.zip(rate).map(|(seconds, rate)| (seconds * rate.per_second()).round() as u64),
-            container: container.name.map(str::to_owned).or_else(|| run.tag::<gst::tags::ContainerFormat>()),
+            frames: duration
+                .zip(rate)
+                .map(|(seconds, rate)| (seconds * rate.per_second()).round() as u64),
+            container: container
+                .name
+                .map(str::to_owned)
+                .or_else(|| run.tag::<gst::tags::ContainerFormat>()),
             codec: run.tag::<gst::tags::VideoCodec>(),
             mime: container.mime,
         };
-        Ok(Self { run, source, info, container, first: Some(first), clock, damage: None, ended: false })
+        Ok(Self {
+            run,
+            source,
+            info,
+            container,
+            first: Some(first),
+            clock,
+            damage: None,
+            ended: false,
+        })
     }
 
     pub fn info(&self) -> &MediaInfo {
         &self.info
     }
 
-    /// The next frame, None at the end. Times rise strictly. Blocks while the decoder works, for the stall limit at
-    /// most.
+    /// The next frame, None at the end. Times rise strictly. Blocks while the decoder works, for the stall
+    /// limit at most.
     ///
     /// # Errors
-    /// [`Unprocessable`](crate::error::Kind::Unprocessable) when the decoder stalls or the file turns out to be beyond
-    /// the limits. A file that breaks in the middle is no error: it ends, and [`FileSource::warning`] says so.
+    /// [`Unprocessable`](crate::error::Kind::Unprocessable) when the decoder stalls or the file turns out to
+    /// be beyond the limits. A file that breaks in the middle is no error: it ends, and
+    /// [`FileSource::warning`] says so.
     pub fn next_frame(&mut self) -> Result<Option<Frame>> {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
@@ -97,11 +126,18 @@ impl FileSource {
         let Some(sample) = self.run.pull()? else {
             self.ended = true;
             return match self.run.found().too_large {
-                Some(_) => Err(verdict::refusal(&self.container, &self.run.found(), self.run.error(), 0)),
+                Some(_) => Err(verdict::refusal(
+                    &self.container,
+                    &self.run.found(),
+                    self.run.error(),
+                    0,
+                )),
                 None => Ok(None),
             };
         };
-        let flags = sample.buffer().map_or(gst::BufferFlags::empty(), |buffer| buffer.flags());
+        let flags = sample
+            .buffer()
+            .map_or(gst::BufferFlags::empty(), |buffer| buffer.flags());
         let frame = self.clock.frame(&sample, &self.source)?;
         if flags.intersects(gst::BufferFlags::CORRUPTED | gst::BufferFlags::DISCONT) {
             self.damage.get_or_insert(frame.tag.time);
@@ -116,22 +152,34 @@ impl FileSource {
         let says = self.info.duration.unwrap_or(0.0);
         let short = end < says - (says * 0.02).max(0.5);
         // A longer sound track also makes a file longer than its pictures.
-        let cut = self.container.complete == Some(false) || (self.container.complete.is_none() && short && !self.run.found().sound);
+        let cut = self.container.complete == Some(false)
+            || (self.container.complete.is_none() && short && !self.run.found().sound);
         if self.ended && cut && short {
-            return Some(format!("The file seems to be cut off: it says {says:.1} s but ends at {end:.1} s; the frames that are there were used."));
+            return Some(format!(
+                "The file seems to be cut off: it says {says:.1} s but ends at {end:.1} s; the frames that are there were used."
+            ));
         }
         if self.ended && cut {
-            return Some(format!("The end of the file is missing; the frames up to {end:.1} s were used."));
+            return Some(format!(
+                "The end of the file is missing; the frames up to {end:.1} s were used."
+            ));
         }
         if self.ended && self.run.error().is_some() {
-            return Some(format!("The file is damaged after {end:.1} s; the frames up to there were used."));
+            return Some(format!(
+                "The file is damaged after {end:.1} s; the frames up to there were used."
+            ));
         }
-        self.damage.map(|time| format!("The file is damaged around {time:.1} s: some frames may be missing or look wrong."))
+        self.damage.map(|time| {
+            format!("The file is damaged around {time:.1} s: some frames may be missing or look wrong.")
+        })
     }
 }
 
 /// Gives frames their number and time.
 struct Clock {
+    times: Times,
+    /// Where the times are counted from.
+    origin: f64,
     step: f64,
     frame: u64,
     last: Option<f64>,
@@ -140,9 +188,16 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(rate: Option<Rate>) -> Self {
+    fn new(rate: Option<Rate>, times: Times, first: &gst::Sample) -> Self {
         let step = rate.map_or(0.04, |rate| 1.0 / rate.per_second());
-        Self { step, frame: 0, last: None, shown: step }
+        Self {
+            times,
+            origin: origin(first, times),
+            step,
+            frame: 0,
+            last: None,
+            shown: step,
+        }
     }
 
     /// Where the last frame ends, in seconds.
@@ -152,39 +207,70 @@ impl Clock {
 
     fn frame(&mut self, sample: &gst::Sample, source: &Arc<str>) -> Result<Frame> {
         // Microseconds: finer than any container, and the same number wherever it is printed.
-        let mut time = stream_time(sample).unwrap_or_else(|| self.last.map_or(0.0, |last| last + self.step)).max(0.0);
+        let stamped = stamp(sample, self.times).map(|time| time - self.origin);
+        let mut time = stamped
+            .unwrap_or_else(|| self.last.map_or(0.0, |last| last + self.step))
+            .max(0.0);
         time = (time * 1e6).round() / 1e6;
         if let Some(last) = self.last
             && time <= last
         {
             time = ((last + 1e-6) * 1e6).round() / 1e6;
         }
-        let tag = FrameTag { source: source.clone(), frame: self.frame, time };
+        let tag = FrameTag {
+            source: source.clone(),
+            frame: self.frame,
+            time,
+        };
         let frame = sample::frame(sample, tag)?;
-        self.shown = sample.buffer().and_then(|buffer| buffer.duration()).map_or(self.step, |length| length.nseconds() as f64 / 1e9);
+        self.shown = sample
+            .buffer()
+            .and_then(|buffer| buffer.duration())
+            .map_or(self.step, |length| length.nseconds() as f64 / 1e9);
         self.last = Some(time);
         self.frame += 1;
         Ok(frame)
     }
 }
 
-/// When a sample is shown, in seconds of stream time: what ffprobe prints and what a browser's `mediaTime` says, edit
-/// lists included. The buffer's own pts is not.
-pub(super) fn stream_time(sample: &gst::Sample) -> Option<f64> {
+/// When a sample is shown, in seconds: what ffprobe prints and what a browser's `mediaTime` says, edit lists
+/// included.
+pub(super) fn stamp(sample: &gst::Sample, times: Times) -> Option<f64> {
     let pts = sample.buffer()?.pts()?;
+    let seconds = |time: gst::ClockTime| time.nseconds() as f64 / 1e9;
+    if times == Times::Stamps {
+        return Some(seconds(pts));
+    }
     let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
     segment.to_stream_time_full(pts).map(|time| match time {
-        gst::Signed::Positive(time) => time.nseconds() as f64 / 1e9,
-        gst::Signed::Negative(time) => -(time.nseconds() as f64) / 1e9,
+        gst::Signed::Positive(time) => seconds(time),
+        gst::Signed::Negative(time) => -seconds(time),
     })
 }
 
+/// From where a file's times are counted, given its first sample.
+pub(super) fn origin(first: &gst::Sample, times: Times) -> f64 {
+    if times == Times::Relative {
+        stamp(first, times).unwrap_or(0.0)
+    } else {
+        0.0
+    }
+}
+
 fn rate_of(video: &gst_video::VideoInfo) -> Option<Rate> {
-    let (num, den) = (u32::try_from(video.fps().numer()).ok()?, u32::try_from(video.fps().denom()).ok()?);
+    let (num, den) = (
+        u32::try_from(video.fps().numer()).ok()?,
+        u32::try_from(video.fps().denom()).ok()?,
+    );
     (num > 0 && den > 0).then_some(Rate { num, den })
 }
 
 /// GStreamer takes paths as UTF-8.
 pub(super) fn utf8(path: &Path) -> Result<&str> {
-    path.to_str().ok_or_else(|| fault!(BadRequest, "The file's name is not UTF-8: rename it and try again."))
+    path.to_str().ok_or_else(|| {
+        fault!(
+            BadRequest,
+            "The file's name is not UTF-8: rename it and try again."
+        )
+    })
 }

@@ -68,7 +68,10 @@ impl FromStr for Format {
         match text {
             "avi" => Ok(Self::Avi),
             "mp4" => Ok(Self::Mp4),
-            other => Err(fault!(BadRequest, "The format {other:?} is not known: ask for avi or mp4.")),
+            other => Err(fault!(
+                BadRequest,
+                "The format {other:?} is not known: ask for avi or mp4."
+            )),
         }
     }
 }
@@ -92,22 +95,30 @@ pub struct Encoder {
 impl Encoder {
     /// Starts a file of pictures of `size` at `rate`; MP4 rounds odd sizes up to even ones.
     ///
-    /// In AVI frame n is shown at n / `rate`, so a source of variable rate has to repeat frames; in MP4 `rate` is only
-    /// what players show.
+    /// In AVI frame n is shown at n / `rate`, so a source of variable rate has to repeat frames; in MP4
+    /// `rate` is only what players show.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when an element is not installed, [`Kind::Internal`] when the file cannot be written.
+    /// [`Kind::Unavailable`] when an element is not installed, [`Kind::Internal`] when the file cannot be
+    /// written.
     pub fn create(path: &Path, format: Format, size: Size, rate: Rate) -> Result<Self> {
         let rate = bounded(rate, LARGEST_TERM);
         let shape = Value::Caps(shape::output(format, size));
         let location = Value::Str(utf8(path)?);
         let (pipeline, scratch) = match format {
-            Format::Avi => (Template::get("record-avi")?.build(&[("location", location), ("shape", shape)])?, None),
+            Format::Avi => (
+                Template::get("record-avi")?.build(&[("location", location), ("shape", shape)])?,
+                None,
+            ),
             Format::Mp4 => {
                 let mut scratch = path.as_os_str().to_owned();
                 scratch.push(".faststart");
                 let scratch = PathBuf::from(scratch);
-                let parameters = [("location", location), ("shape", shape), ("faststart_file", Value::Str(utf8(&scratch)?))];
+                let parameters = [
+                    ("location", location),
+                    ("shape", shape),
+                    ("faststart_file", Value::Str(utf8(&scratch)?)),
+                ];
                 (Template::get("record-mp4")?.build(&parameters)?, Some(scratch))
             }
         };
@@ -117,12 +128,30 @@ impl Encoder {
             .and_then(|source| source.downcast::<gst_app::AppSrc>().ok())
             .ok_or_else(|| broken("no appsrc named source"))?;
         let bus = pipeline.bus().ok_or_else(|| broken("no bus"))?;
-        let progress = Progress { bytes: 0, since: Instant::now() };
+        let progress = Progress {
+            bytes: 0,
+            since: Instant::now(),
+        };
         let path = path.to_owned();
-        let encoder = Self { pipeline, bus, source, format, rate, frames: 0, caps: None, path, scratch, progress, finished: false };
+        let encoder = Self {
+            pipeline,
+            bus,
+            source,
+            format,
+            rate,
+            frames: 0,
+            caps: None,
+            path,
+            scratch,
+            progress,
+            finished: false,
+        };
         if let Err(error) = encoder.pipeline.set_state(gst::State::Playing) {
             encoder.check()?;
-            return Err(Error::internal("The server could not start to write the video.", error));
+            return Err(Error::internal(
+                "The server could not start to write the video.",
+                error,
+            ));
         }
         Ok(encoder)
     }
@@ -132,8 +161,9 @@ impl Encoder {
         self.frames
     }
 
-    /// Queues one picture, blocking while the encoder is behind. `time` and `duration` in seconds; ignored for AVI.
-    /// A picture of another size than the file's is scaled into it, with borders where the shape differs.
+    /// Queues one picture, blocking while the encoder is behind. `time` and `duration` in seconds; ignored
+    /// for AVI. A picture of another size than the file's is scaled into it, with borders where the shape
+    /// differs.
     ///
     /// # Errors
     /// [`Kind::DiskFull`] when the disk is full, [`Kind::Internal`] when the encoder fails or stalls.
@@ -145,7 +175,10 @@ impl Encoder {
             self.caps = Some(caps);
         }
         let (pts, length) = match self.format {
-            Format::Avi => (self.tick(self.frames), self.tick(self.frames + 1) - self.tick(self.frames)),
+            Format::Avi => (
+                self.tick(self.frames),
+                self.tick(self.frames + 1) - self.tick(self.frames),
+            ),
             Format::Mp4 => (clock(time), clock(duration)),
         };
         let mut buffer = shape::buffer(frame)?;
@@ -155,7 +188,10 @@ impl Encoder {
             buffer.set_duration(length);
         }
         if let Err(flow) = self.source.push_buffer(buffer) {
-            self.wait(|_| false).and(Err(Error::internal("The server could not write the video.", flow)))?;
+            self.wait(|_| false).and(Err(Error::internal(
+                "The server could not write the video.",
+                flow,
+            )))?;
         }
         self.frames += 1;
         Ok(())
@@ -167,9 +203,14 @@ impl Encoder {
     /// As [`Encoder::push`]; [`Kind::Internal`] too when there was no frame.
     pub fn finish(mut self) -> Result<()> {
         if self.frames == 0 {
-            return Err(Error::internal("There is no picture to write into the video.", "finish without a frame"));
+            return Err(Error::internal(
+                "There is no picture to write into the video.",
+                "finish without a frame",
+            ));
         }
-        self.source.end_of_stream().map_err(|flow| Error::internal("The server could not end the video.", flow))?;
+        self.source
+            .end_of_stream()
+            .map_err(|flow| Error::internal("The server could not end the video.", flow))?;
         self.wait(|_| false)?;
         self.finished = true;
         Ok(())
@@ -184,8 +225,17 @@ impl Encoder {
             }
             // Long enough to be cheap, short enough that the queue never runs dry.
             let wanted = [gst::MessageType::Error, gst::MessageType::Eos];
-            match self.bus.timed_pop_filtered(gst::ClockTime::from_mseconds(2), &wanted) {
-                Some(message) => return if let gst::MessageView::Error(error) = message.view() { Err(failure(&error.error())) } else { Ok(()) },
+            match self
+                .bus
+                .timed_pop_filtered(gst::ClockTime::from_mseconds(2), &wanted)
+            {
+                Some(message) => {
+                    return if let gst::MessageView::Error(error) = message.view() {
+                        Err(failure(&error.error()))
+                    } else {
+                        Ok(())
+                    };
+                }
                 None => self.progress.look(&self.path, self.scratch.as_deref())?,
             }
         }
@@ -203,7 +253,8 @@ impl Encoder {
 
     /// When frame n of a constant rate is shown.
     fn tick(&self, frame: u64) -> gst::ClockTime {
-        let nanoseconds = u128::from(frame) * 1_000_000_000 * u128::from(self.rate.den) / u128::from(self.rate.num);
+        let nanoseconds =
+            u128::from(frame) * 1_000_000_000 * u128::from(self.rate.den) / u128::from(self.rate.num);
         gst::ClockTime::from_nseconds(u64::try_from(nanoseconds).unwrap_or(u64::MAX - 1))
     }
 }
@@ -233,12 +284,23 @@ impl Progress {
         if self.since.elapsed() < STALL / 4 {
             return Ok(());
         }
-        let bytes = [Some(path), scratch].into_iter().flatten().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
+        let bytes = [Some(path), scratch]
+            .into_iter()
+            .flatten()
+            .filter_map(|path| path.metadata().ok())
+            .map(|meta| meta.len())
+            .sum();
         if bytes != self.bytes {
-            *self = Self { bytes, since: Instant::now() };
+            *self = Self {
+                bytes,
+                since: Instant::now(),
+            };
         }
         if self.since.elapsed() > STALL {
-            return Err(Error::internal("The video encoder stopped working.", format!("nothing written for {STALL:?}")));
+            return Err(Error::internal(
+                "The video encoder stopped working.",
+                format!("nothing written for {STALL:?}"),
+            ));
         }
         Ok(())
     }
@@ -246,7 +308,10 @@ impl Progress {
 
 fn failure(error: &gst::glib::Error) -> Error {
     if error.matches(gst::ResourceError::NoSpaceLeft) {
-        return Error::new(Kind::DiskFull, "The server's disk is full: free some space or delete old videos, then try again.");
+        return Error::new(
+            Kind::DiskFull,
+            "The server's disk is full: free some space or delete old videos, then try again.",
+        );
     }
     Error::internal("The server could not write the video.", error)
 }
@@ -261,12 +326,22 @@ fn bounded(rate: Rate, most: u32) -> Rate {
     let (mut before, mut now) = ((0_u64, 1_u64), (1_u64, 0_u64));
     while den != 0 {
         let whole = num / den;
-        let next = (whole.saturating_mul(now.0).saturating_add(before.0), whole.saturating_mul(now.1).saturating_add(before.1));
+        let next = (
+            whole.saturating_mul(now.0).saturating_add(before.0),
+            whole.saturating_mul(now.1).saturating_add(before.1),
+        );
         if next.0 > u64::from(most) || next.1 > u64::from(most) {
             break;
         }
         (before, now) = (now, next);
         (num, den) = (den, num % den);
     }
-    if now.1 == 0 { Rate { num: most, den: 1 } } else { Rate { num: (now.0 as u32).max(1), den: now.1 as u32 } }
+    if now.1 == 0 {
+        Rate { num: most, den: 1 }
+    } else {
+        Rate {
+            num: (now.0 as u32).max(1),
+            den: now.1 as u32,
+        }
+    }
 }

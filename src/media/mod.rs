@@ -20,10 +20,7 @@ pub use encode::{Encoder, Format};
 pub use pictures::{FilePictures, Picture};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 
-use crate::{
-    error::Result,
-    fault,
-};
+use crate::{error::Result, fault};
 
 /// What a file may ask of the service; beyond it, it is refused in words.
 #[derive(Clone, Debug)]
@@ -60,7 +57,13 @@ impl std::fmt::Display for Rate {
 /// # Errors
 /// [`Kind::Unavailable`] when GStreamer itself does not start.
 pub fn init() -> Result<()> {
-    gst::init().map_err(|error| fault!(Unavailable, "GStreamer does not start; `sightglass doctor` says more.").with_cause(error))
+    gst::init().map_err(|error| {
+        fault!(
+            Unavailable,
+            "GStreamer does not start; `sightglass doctor` says more."
+        )
+        .with_cause(error)
+    })
 }
 
 /// For `doctor`, each element that the pipelines need: (element, what for, Debian package, there?).
@@ -90,13 +93,24 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
         ("vp8dec", "decoding VP8", GOOD),
         ("vp9dec", "decoding VP9", GOOD),
         ("jpegdec", "decoding motion JPEG", GOOD),
-        ("jpegenc", "pictures for browsers that cannot decode the file", GOOD),
+        (
+            "jpegenc",
+            "pictures for browsers that cannot decode the file",
+            GOOD,
+        ),
         ("avenc_mpeg4", "recording AVI", LIBAV),
         ("avimux", "recording AVI", GOOD),
         ("x264enc", "recording MP4", UGLY),
         ("mp4mux", "recording MP4", GOOD),
     ]
-    .map(|(element, purpose, package)| (element, purpose, package, gst::ElementFactory::find(element).is_some()))
+    .map(|(element, purpose, package)| {
+        (
+            element,
+            purpose,
+            package,
+            gst::ElementFactory::find(element).is_some(),
+        )
+    })
     .into()
 }
 
@@ -105,12 +119,17 @@ pub fn version() -> String {
     gst::version_string().to_string()
 }
 
-/// Encodes and decodes a drawn pattern, some milliseconds of work: readiness means that pictures can be decoded.
+/// Encodes and decodes a drawn pattern, some milliseconds of work: readiness means that pictures can be
+/// decoded.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) when an element is missing or no picture comes out.
 pub fn probe_decoder() -> Result<()> {
-    let limits = Limits { max_pixels: 1 << 20, max_duration: 60.0, stall: Duration::from_secs(5) };
+    let limits = Limits {
+        max_pixels: 1 << 20,
+        max_duration: 60.0,
+        stall: Duration::from_secs(5),
+    };
     let pipeline = Template::get("test-pattern")?.build(&[])?;
     let mut run = running::Running::start(pipeline, &limits, gst::State::Playing)?;
     let mut pictures = 0;
@@ -119,7 +138,10 @@ pub fn probe_decoder() -> Result<()> {
     }
     match (pictures, run.error()) {
         (1.., None) => Ok(()),
-        (_, error) => Err(fault!(Unavailable, "No video can be decoded; `sightglass doctor` says what is missing.")
-            .with_cause(error.map_or_else(|| "no picture came out".to_owned(), ToString::to_string))),
+        (_, error) => Err(fault!(
+            Unavailable,
+            "No video can be decoded; `sightglass doctor` says what is missing."
+        )
+        .with_cause(error.map_or_else(|| "no picture came out".to_owned(), ToString::to_string))),
     }
 }

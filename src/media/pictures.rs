@@ -6,15 +6,16 @@ use bytes::Bytes;
 use gstreamer as gst;
 
 use super::{
-    container::Container,
-    decode::{stream_time, utf8},
+    Limits, Template, Value,
+    container::{Container, Times},
+    decode::{origin, stamp, utf8},
     running::Running,
-    verdict, Limits, Template, Value,
+    verdict,
 };
 use crate::error::{Error, Result};
 
-/// Seconds before the wanted time at which decoding starts: a decoder moves the start of the frame that lies across
-/// the seek point, so that frame's time would be wrong; it is skipped.
+/// Seconds before the wanted time at which decoding starts: a decoder moves the start of the frame that lies
+/// across the seek point, so that frame's time would be wrong; it is skipped.
 const LEAD: f64 = 0.05;
 /// Times closer than this are the same, seconds.
 const SAME: f64 = 0.0005;
@@ -30,11 +31,14 @@ pub struct Picture {
 /// Decodes a file to JPEG pictures. Dropping it stops everything.
 pub struct FilePictures {
     run: Running,
+    times: Times,
+    origin: f64,
     from: f64,
 }
 
 impl FilePictures {
-    /// The frames at and after stream time `from` (seconds); pictures wider than `max_width` pixels are scaled down.
+    /// The frames at and after stream time `from` (seconds); pictures wider than `max_width` pixels are
+    /// scaled down.
     ///
     /// # Errors
     /// As [`FileSource::open`](super::FileSource::open).
@@ -49,13 +53,26 @@ impl FilePictures {
             .field("height", gst::IntRange::new(1, i32::MAX))
             .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
             .build();
-        let pipeline = Template::get("pictures")?.build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
+        let pipeline = Template::get("pictures")?
+            .build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
         let mut run = Running::start(pipeline, limits, gst::State::Paused)?;
         if !run.preroll()? {
-            return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
+            return Err(verdict::refusal(
+                &container,
+                &run.found(),
+                run.error(),
+                limits.max_pixels,
+            ));
         }
-        run.play_from(from - LEAD)?;
-        Ok(Self { run, from })
+        let times = container.times;
+        let origin = run.prerolled().map_or(0.0, |first| origin(&first, times));
+        run.play_from(origin + from - LEAD)?;
+        Ok(Self {
+            run,
+            times,
+            origin,
+            from,
+        })
     }
 
     /// The next picture, None at the end.
@@ -64,14 +81,21 @@ impl FilePictures {
     /// [`Unprocessable`](crate::error::Kind::Unprocessable) when the decoder stalls.
     pub fn next_picture(&mut self) -> Result<Option<Picture>> {
         while let Some(sample) = self.run.pull()? {
-            let time = (stream_time(&sample).unwrap_or(0.0).max(0.0) * 1e6).round() / 1e6;
+            let time = stamp(&sample, self.times).map_or(0.0, |time| (time - self.origin).max(0.0));
+            let time = (time * 1e6).round() / 1e6;
             if time < self.from - SAME {
                 continue;
             }
-            let broken = |why: &str| Error::internal("The server could not make a picture of the video.", why);
+            let broken =
+                |why: &str| Error::internal("The server could not make a picture of the video.", why);
             let buffer = sample.buffer_owned().ok_or_else(|| broken("no buffer"))?;
-            let memory = buffer.into_mapped_buffer_readable().map_err(|_| broken("not readable"))?;
-            return Ok(Some(Picture { time, jpeg: Bytes::from_owner(memory) }));
+            let memory = buffer
+                .into_mapped_buffer_readable()
+                .map_err(|_| broken("not readable"))?;
+            return Ok(Some(Picture {
+                time,
+                jpeg: Bytes::from_owner(memory),
+            }));
         }
         Ok(None)
     }

@@ -6,8 +6,8 @@ use gstreamer::{self as gst, prelude::*};
 use gstreamer_app as gst_app;
 
 use super::{
-    autoplug::{Findings, Watch},
     Limits,
+    autoplug::{Findings, Watch},
 };
 use crate::{
     error::{Error, Result},
@@ -53,8 +53,15 @@ impl Running {
         let sink = pipeline
             .by_name("sink")
             .and_then(|sink| sink.downcast::<gst_app::AppSink>().ok())
-            .ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no appsink named sink"))?;
-        let bus = pipeline.bus().ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no bus"))?;
+            .ok_or_else(|| {
+                Error::internal(
+                    "A media pipeline of the server is broken.",
+                    "no appsink named sink",
+                )
+            })?;
+        let bus = pipeline
+            .bus()
+            .ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no bus"))?;
         let watch = Watch::attach(&pipeline, limits.max_pixels);
         lend_strides(&sink);
         let running = Self {
@@ -81,10 +88,16 @@ impl Running {
     /// [`crate::error::Kind::Unprocessable`] when nothing comes for longer than the stall limit.
     pub fn pull(&mut self) -> Result<Option<gst::Sample>> {
         let begun = Instant::now();
-        let patience = if self.started { self.stall } else { self.stall.min(OPEN) };
+        let patience = if self.started {
+            self.stall
+        } else {
+            self.stall.min(OPEN)
+        };
         let mut failed: Option<Instant> = None;
         loop {
-            let sample = self.sink.try_pull_sample(gst::ClockTime::from_mseconds(LOOK.as_millis() as u64));
+            let sample = self
+                .sink
+                .try_pull_sample(gst::ClockTime::from_mseconds(LOOK.as_millis() as u64));
             self.read_bus();
             if sample.is_some() {
                 self.started = true;
@@ -116,7 +129,9 @@ impl Running {
     pub fn preroll(&mut self) -> Result<bool> {
         let begun = Instant::now();
         loop {
-            let (outcome, _, _) = self.pipeline.state(gst::ClockTime::from_mseconds(LOOK.as_millis() as u64));
+            let (outcome, _, _) = self
+                .pipeline
+                .state(gst::ClockTime::from_mseconds(LOOK.as_millis() as u64));
             self.read_bus();
             if outcome == Ok(gst::StateChangeSuccess::Success) {
                 return Ok(!self.sink.is_eos());
@@ -125,9 +140,18 @@ impl Running {
                 return Ok(false);
             }
             if begun.elapsed() > self.stall.min(OPEN) {
-                return Err(fault!(Unprocessable, "The video gives no picture within {} s: the file may be damaged.", OPEN.as_secs()));
+                return Err(fault!(
+                    Unprocessable,
+                    "The video gives no picture within {} s: the file may be damaged.",
+                    OPEN.as_secs()
+                ));
             }
         }
+    }
+
+    /// The first picture of a paused pipeline.
+    pub fn prerolled(&self) -> Option<gst::Sample> {
+        self.sink.try_pull_preroll(gst::ClockTime::ZERO)
     }
 
     /// Jumps to a stream time in seconds and plays on from there.
@@ -139,7 +163,13 @@ impl Running {
             let to = gst::ClockTime::from_nseconds((seconds * 1e9) as u64);
             self.pipeline
                 .seek_simple(gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE, to)
-                .map_err(|error| fault!(Unprocessable, "The video cannot be shown from there: its file has no way to jump.").with_cause(error))?;
+                .map_err(|error| {
+                    fault!(
+                        Unprocessable,
+                        "The video cannot be shown from there: its file has no way to jump."
+                    )
+                    .with_cause(error)
+                })?;
         }
         self.pipeline
             .set_state(gst::State::Playing)
@@ -154,8 +184,13 @@ impl Running {
                     tracing::debug!(error = %message.error(), debug = ?message.debug(), "pipeline error");
                     self.error.get_or_insert_with(|| message.error());
                 }
-                gst::MessageView::Warning(message) => tracing::debug!(warning = %message.error(), debug = ?message.debug(), "pipeline warning"),
-                gst::MessageView::Tag(message) => self.tags.make_mut().insert(&message.tags(), gst::TagMergeMode::Keep),
+                gst::MessageView::Warning(message) => {
+                    tracing::debug!(warning = %message.error(), debug = ?message.debug(), "pipeline warning")
+                }
+                gst::MessageView::Tag(message) => self
+                    .tags
+                    .make_mut()
+                    .insert(&message.tags(), gst::TagMergeMode::Keep),
                 _ => {}
             }
         }
@@ -176,23 +211,32 @@ impl Running {
 
     /// The file's length in seconds, as the container tells it.
     pub fn duration(&self) -> Option<f64> {
-        self.pipeline.query_duration::<gst::ClockTime>().map(|time| time.nseconds() as f64 / 1e9).filter(|seconds| *seconds > 0.0)
+        self.pipeline
+            .query_duration::<gst::ClockTime>()
+            .map(|time| time.nseconds() as f64 / 1e9)
+            .filter(|seconds| *seconds > 0.0)
     }
 
     /// # Errors
     /// [`crate::error::Kind::Unprocessable`] when `seconds` are beyond the limit.
     pub fn check_duration(&self, seconds: f64) -> Result<()> {
         if seconds > self.max_duration {
-            return Err(fault!(Unprocessable, "The video is longer than the {} s that this server takes: cut it and send the parts.", self.max_duration));
+            return Err(fault!(
+                Unprocessable,
+                "The video is longer than the {} s that this server takes: cut it and send the parts.",
+                self.max_duration
+            ));
         }
         Ok(())
     }
 }
 
-/// Lets a decoder know that we read strides, so that it hands out its own padded buffers instead of copying each
-/// picture into a tight one.
+/// Lets a decoder know that we read strides, so that it hands out its own padded buffers instead of copying
+/// each picture into a tight one.
 fn lend_strides(sink: &gst_app::AppSink) {
-    let Some(pad) = sink.static_pad("sink") else { return };
+    let Some(pad) = sink.static_pad("sink") else {
+        return;
+    };
     pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
         if let Some(gst::QueryViewMut::Allocation(query)) = info.query_mut().map(|query| query.view_mut()) {
             query.add_allocation_meta::<gstreamer_video::VideoMeta>(None);

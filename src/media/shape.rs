@@ -15,7 +15,9 @@ pub fn input(frame: &Frame, rate: Rate) -> gst::Caps {
         Pixels::I420 { colour, .. } => ("I420", colorimetry(*colour)),
         Pixels::Bgr(_) => ("BGR", "sRGB"),
     };
-    caps(format, frame.size, colour).field("framerate", gst::Fraction::new(rate.num as i32, rate.den as i32)).build()
+    caps(format, frame.size, colour)
+        .field("framerate", gst::Fraction::new(rate.num as i32, rate.den as i32))
+        .build()
 }
 
 /// What the encoder gets: limited range always, for players that ignore what the file says of it.
@@ -24,12 +26,29 @@ pub fn input(frame: &Frame, rate: Rate) -> gst::Caps {
 pub fn output(format: Format, size: Size) -> gst::Caps {
     match format {
         Format::Avi => {
-            let matrix = if size.height > 576 { Matrix::Bt709 } else { Matrix::Bt601 };
-            caps("I420", size, colorimetry(Colour { matrix, range: Range::Limited })).build()
+            let matrix = if size.height > 576 {
+                Matrix::Bt709
+            } else {
+                Matrix::Bt601
+            };
+            caps(
+                "I420",
+                size,
+                colorimetry(Colour {
+                    matrix,
+                    range: Range::Limited,
+                }),
+            )
+            .build()
         }
         Format::Mp4 => {
             let even = Size::new(size.width.next_multiple_of(2), size.height.next_multiple_of(2));
-            let known = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020].map(|matrix| colorimetry(Colour { matrix, range: Range::Limited }));
+            let known = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020].map(|matrix| {
+                colorimetry(Colour {
+                    matrix,
+                    range: Range::Limited,
+                })
+            });
             let mut caps = caps("I420", even, known[0]).build();
             caps.make_mut().set("colorimetry", gst::List::new(known));
             caps
@@ -71,12 +90,23 @@ pub fn buffer(frame: &Frame) -> Result<gst::Buffer> {
         let buffer = buffer.make_mut();
         for plane in planes {
             offsets.push(end);
-            strides.push(i32::try_from(plane.stride).map_err(|error| Error::internal("A picture is too wide to be written.", error))?);
+            strides.push(
+                i32::try_from(plane.stride)
+                    .map_err(|error| Error::internal("A picture is too wide to be written.", error))?,
+            );
             end += plane.data.len();
             buffer.append_memory(gst::Memory::from_slice(plane.data.clone()));
         }
-        gst_video::VideoMeta::add_full(buffer, gst_video::VideoFrameFlags::empty(), format, frame.size.width, frame.size.height, &offsets, &strides)
-            .map_err(|error| Error::internal("The server could not write a picture into the video.", error))?;
+        gst_video::VideoMeta::add_full(
+            buffer,
+            gst_video::VideoFrameFlags::empty(),
+            format,
+            frame.size.width,
+            frame.size.height,
+            &offsets,
+            &strides,
+        )
+        .map_err(|error| Error::internal("The server could not write a picture into the video.", error))?;
     }
     Ok(buffer)
 }

@@ -1,7 +1,8 @@
-//! Pipelines as data: a TOML file of `pipelines/` holds the launch text and the parameters that may be set on it.
+//! Pipelines as data: a TOML file of `pipelines/` holds the launch text and the parameters that may be set on
+//! it.
 //!
-//! The text is parsed first and parameters are set as properties of named elements afterwards, each checked against
-//! its declared and its real type. So nothing that a user wrote ever becomes pipeline text.
+//! The text is parsed first and parameters are set as properties of named elements afterwards, each checked
+//! against its declared and its real type. So nothing that a user wrote ever becomes pipeline text.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +87,10 @@ impl Template {
     /// # Errors
     /// [`Kind::Internal`] for an unknown name and for TOML that says something else than a pipeline.
     pub fn get(name: &str) -> Result<Self> {
-        let (_, text) = TEMPLATES.iter().find(|(known, _)| *known == name).ok_or_else(|| flaw(name, "it is not in the table"))?;
+        let (_, text) = TEMPLATES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| flaw(name, "it is not in the table"))?;
         Self::parse(name, text)
     }
 
@@ -103,8 +107,9 @@ impl Template {
     /// Builds the pipeline (in the state NULL) and sets its parameters.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when an element is not installed; [`Kind::Internal`] for a text that does not parse, for
-    /// a parameter that is unknown or missing, and for a value of another type or out of the property's range.
+    /// [`Kind::Unavailable`] when an element is not installed; [`Kind::Internal`] for a text that does not
+    /// parse, for a parameter that is unknown or missing, and for a value of another type or out of the
+    /// property's range.
     pub fn build(&self, values: &[(&str, Value<'_>)]) -> Result<gst::Pipeline> {
         let mut context = gst::ParseContext::new();
         let parsed = gst::parse::launch_full(&self.launch, Some(&mut context), gst::ParseFlags::FATAL_ERRORS);
@@ -121,17 +126,26 @@ impl Template {
             .map_err(|error| flaw(&self.name, error))?
             .downcast::<gst::Pipeline>()
             .map_err(|_| flaw(&self.name, "the launch text is a single element"))?;
-        if let Some((unknown, _)) = values.iter().find(|(name, _)| !self.parameters.contains_key(*name)) {
+        if let Some((unknown, _)) = values
+            .iter()
+            .find(|(name, _)| !self.parameters.contains_key(*name))
+        {
             return Err(flaw(&self.name, format!("unknown parameter {unknown}")));
         }
         for (name, parameter) in &self.parameters {
-            let given = values.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
+            let given = values
+                .iter()
+                .find(|(given, _)| given == name)
+                .map(|(_, value)| value.clone());
             let value = match (given, &parameter.default) {
                 (Some(value), _) => value,
-                (None, Some(default)) => written(parameter.kind, default).ok_or_else(|| flaw(&self.name, format!("the default of {name}")))?,
+                (None, Some(default)) => written(parameter.kind, default)
+                    .ok_or_else(|| flaw(&self.name, format!("the default of {name}")))?,
                 (None, None) => return Err(flaw(&self.name, format!("parameter {name} is missing"))),
             };
-            parameter.set(&pipeline, &value).map_err(|why| flaw(&self.name, format!("parameter {name}: {why}")))?;
+            parameter
+                .set(&pipeline, &value)
+                .map_err(|why| flaw(&self.name, format!("parameter {name}: {why}")))?;
         }
         Ok(pipeline)
     }
@@ -139,22 +153,30 @@ impl Template {
 
 impl Parameter {
     fn set(&self, pipeline: &gst::Pipeline, value: &Value<'_>) -> Result<(), String> {
-        let element = pipeline.by_name(&self.element).ok_or_else(|| format!("no element is named {}", self.element))?;
-        let spec = element.find_property(&self.property).ok_or_else(|| format!("{} has no property {}", self.element, self.property))?;
+        let element = pipeline
+            .by_name(&self.element)
+            .ok_or_else(|| format!("no element is named {}", self.element))?;
+        let spec = element
+            .find_property(&self.property)
+            .ok_or_else(|| format!("{} has no property {}", self.element, self.property))?;
         let real = spec.value_type();
         let fits = |integer: i64| format!("{integer} is out of range");
         let value = match (self.kind, value) {
             (ParameterType::String, Value::Str(text)) => text.to_value(),
             (ParameterType::Bool, Value::Bool(truth)) => truth.to_value(),
             (ParameterType::Caps, Value::Caps(caps)) => caps.to_value(),
-            (ParameterType::Fraction, Value::Fraction(num, den)) if *den > 0 => gst::Fraction::new(*num, *den).to_value(),
+            (ParameterType::Fraction, Value::Fraction(num, den)) if *den > 0 => {
+                gst::Fraction::new(*num, *den).to_value()
+            }
             (ParameterType::Int, Value::Int(integer)) => match real {
                 gst::glib::Type::I32 => i32::try_from(*integer).map_err(|_| fits(*integer))?.to_value(),
                 gst::glib::Type::U32 => u32::try_from(*integer).map_err(|_| fits(*integer))?.to_value(),
                 gst::glib::Type::U64 => u64::try_from(*integer).map_err(|_| fits(*integer))?.to_value(),
                 _ => integer.to_value(),
             },
-            (ParameterType::Float, Value::Float(float)) if real == gst::glib::Type::F32 => (*float as f32).to_value(),
+            (ParameterType::Float, Value::Float(float)) if real == gst::glib::Type::F32 => {
+                (*float as f32).to_value()
+            }
             (ParameterType::Float, Value::Float(float)) => float.to_value(),
             (kind, value) => return Err(format!("{value:?} is no {kind:?}")),
         };
@@ -173,7 +195,12 @@ impl Parameter {
 }
 
 fn number(value: &gst::glib::Value) -> Option<f64> {
-    let integer = |value: &gst::glib::Value| value.get::<i32>().map(f64::from).or_else(|_| value.get::<u32>().map(f64::from));
+    let integer = |value: &gst::glib::Value| {
+        value
+            .get::<i32>()
+            .map(f64::from)
+            .or_else(|_| value.get::<u32>().map(f64::from))
+    };
     let float = |value: &gst::glib::Value| value.get::<f32>().map(f64::from).or_else(|_| value.get::<f64>());
     integer(value).or_else(|_| float(value)).ok()
 }
@@ -189,7 +216,8 @@ fn range(spec: &gst::glib::ParamSpec) -> Option<std::ops::RangeInclusive<f64>> {
     if let Some(spec) = spec.downcast_ref::<ParamSpecFloat>() {
         return Some(f64::from(spec.minimum())..=f64::from(spec.maximum()));
     }
-    spec.downcast_ref::<ParamSpecDouble>().map(|spec| spec.minimum()..=spec.maximum())
+    spec.downcast_ref::<ParamSpecDouble>()
+        .map(|spec| spec.minimum()..=spec.maximum())
 }
 
 /// A default as it is written in TOML.
@@ -209,5 +237,9 @@ fn written(kind: ParameterType, default: &toml::Value) -> Option<Value<'_>> {
 
 /// A mistake in a pipeline's file or in how it is called: ours, not the user's.
 fn flaw(name: &str, why: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Internal, "A media pipeline of the server is broken; its log says more.").with_cause(format!("pipelines/{name}.toml: {why}"))
+    Error::new(
+        Kind::Internal,
+        "A media pipeline of the server is broken; its log says more.",
+    )
+    .with_cause(format!("pipelines/{name}.toml: {why}"))
 }

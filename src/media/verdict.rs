@@ -9,17 +9,31 @@ use crate::{
 };
 
 /// The reason that a file gave no picture at all. `limit` is the most pixels a frame may have.
-pub fn refusal(container: &Container, found: &Findings, error: Option<&gst::glib::Error>, limit: u64) -> Error {
+pub fn refusal(
+    container: &Container,
+    found: &Findings,
+    error: Option<&gst::glib::Error>,
+    limit: u64,
+) -> Error {
     let error = error.map(ToString::to_string);
-    words(container, found, limit).with_cause(format!("{container:?}, {found:?}, {}", error.as_deref().unwrap_or("no error")))
+    words(container, found, limit).with_cause(format!(
+        "{container:?}, {found:?}, {}",
+        error.as_deref().unwrap_or("no error")
+    ))
 }
 
 fn words(container: &Container, found: &Findings, limit: u64) -> Error {
     if let Some(size) = found.too_large {
-        return fault!(Unprocessable, "The video's picture of {size} pixels is larger than the {limit} pixels that this server takes: scale it down and try again.");
+        return fault!(
+            Unprocessable,
+            "The video's picture of {size} pixels is larger than the {limit} pixels that this server takes: scale it down and try again."
+        );
     }
     if found.encrypted {
-        return fault!(Unprocessable, "The video is encrypted (DRM): the server cannot see its pictures. Send an unprotected copy.");
+        return fault!(
+            Unprocessable,
+            "The video is encrypted (DRM): the server cannot see its pictures. Send an unprotected copy."
+        );
     }
     if let Some(codec) = &found.undecodable {
         return fault!(
@@ -32,24 +46,57 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
         return no_index();
     }
     if let Some(kind) = &found.refused {
-        if kind.starts_with("image/") {
-            return fault!(Unprocessable, "The file is a still picture, not a video: send it as an image.");
+        if kind == "image/gif" {
+            return fault!(
+                Unprocessable,
+                "The file is a GIF animation, which is no video: convert it to MP4 and send that."
+            );
         }
-        return fault!(NotMedia, "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file.");
+        if kind.starts_with("image/") {
+            return fault!(
+                Unprocessable,
+                "The file is a still picture, not a video: send it as an image."
+            );
+        }
+        return fault!(
+            NotMedia,
+            "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file."
+        );
     }
     if found.sound && !found.video {
-        return fault!(Unprocessable, "The file has no picture, only sound (no video track): choose a file with pictures.");
+        return fault!(
+            Unprocessable,
+            "The file has no picture, only sound (no video track): choose a file with pictures."
+        );
+    }
+    if let Some(samples) = &found.samples {
+        return fault!(
+            Unprocessable,
+            "Not one picture of the video could be decoded: it is damaged, or this server cannot read its samples ({samples}). Convert it to H.264 with 8 bits and 4:2:0."
+        );
     }
     if found.video {
         return match container.complete {
-            Some(false) => fault!(Unprocessable, "The file is cut off before its first picture: the upload or the recording is incomplete."),
-            _ => fault!(Unprocessable, "The file's video is damaged: not one picture of it could be decoded."),
+            Some(false) => fault!(
+                Unprocessable,
+                "The file is cut off before its first picture: the upload or the recording is incomplete."
+            ),
+            _ => fault!(
+                Unprocessable,
+                "The file's video is damaged: not one picture of it could be decoded."
+            ),
         };
     }
     if container.name.is_some() {
-        return fault!(Unprocessable, "The file is damaged or incomplete: no video track could be found in it.");
+        return fault!(
+            Unprocessable,
+            "The file is damaged or incomplete: no video track could be found in it."
+        );
     }
-    fault!(NotMedia, "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file.")
+    fault!(
+        NotMedia,
+        "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file."
+    )
 }
 
 /// An MP4 without `moov`.
@@ -71,6 +118,10 @@ pub fn codec_name(caps: &str) -> &str {
         "video/x-vp9" => "VP9",
         "video/x-prores" => "ProRes",
         "video/x-wmv" => "Windows Media Video",
-        other => other.trim_start_matches("video/x-").trim_start_matches("video/").trim_start_matches("image/"),
+        other => other
+            .trim_start_matches("video/x-")
+            .trim_start_matches("gst-fourcc-")
+            .trim_start_matches("video/")
+            .trim_start_matches("image/"),
     }
 }
