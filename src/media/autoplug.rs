@@ -28,6 +28,7 @@ const CONTAINERS: &[&str] = &[
     "application/ogg",
     "video/ogg",
     "application/mxf",
+    "video/x-dv",
     "video/x-ivf",
     "application/x-yuv4mpeg",
 ];
@@ -72,10 +73,11 @@ impl Watch {
 
     /// Follows a `decodebin name=decode` and guards the converters behind it against pictures of more than
     /// `max_pixels`.
-    pub fn attach(pipeline: &gst::Pipeline, max_pixels: u64) -> Self {
+    pub fn attach(pipeline: &gst::Pipeline, max_pixels: u64, full_range: bool) -> Self {
         let watch = Self::default();
         if let Some(decode) = pipeline.by_name("decode") {
             watch.follow(&decode, pipeline.by_name("convert"), max_pixels);
+            watch.prepare_decoders(&decode, full_range);
         }
         if let Some(pad) = pipeline
             .by_name("convert")
@@ -99,10 +101,6 @@ impl Watch {
             let skip = factory.name() == "mpeg4videoparse" && keeps_packed_frames(&pad);
             choice(if skip { "skip" } else { "try" })
         });
-        if let Some(bin) = decode.downcast_ref::<gst::Bin>() {
-            let watch = self.clone();
-            bin.connect_element_added(move |_, element| watch.lend_safely(element));
-        }
         let watch = self.clone();
         decode.connect("unknown-type", false, move |arguments| {
             let caps = arguments.get(2)?.get::<gst::Caps>().ok()?;
@@ -146,9 +144,7 @@ impl Watch {
         };
         let name = structure.name().as_str();
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if CONTAINERS.contains(&name)
-            && !(name == "video/mpeg" && structure.get::<bool>("systemstream") == Ok(false))
-        {
+        if CONTAINERS.contains(&name) && structure.get::<bool>("systemstream") != Ok(false) {
             return true;
         }
         match name.split('/').next() {
@@ -188,34 +184,47 @@ impl Watch {
         true
     }
 
-    /// Lets a libav decoder write straight into our buffers only where its parser says that pictures are
-    /// 8-bit 4:2:0.
+    /// Looks at what each decoder is about to get.
     ///
-    /// Given a format that GStreamer has no name for (12-bit grey, 9-bit 4:2:0), gst-libav 1.22 ends the
-    /// process while it makes such a buffer; when it copies instead, it refuses the format with an error on
-    /// the bus.
-    fn lend_safely(&self, element: &gst::Element) {
-        if !element
-            .factory()
-            .is_some_and(|factory| factory.name().starts_with("avdec_"))
-            || element.find_property("direct-rendering").is_none()
-        {
-            return;
-        }
-        let Some(pad) = element.static_pad("sink") else {
+    /// GStreamer 1.22 drops the range flag of an MP4's colour box, so it is put back here. And given a format
+    /// that it has no name for (12-bit grey, 9-bit 4:2:0), gst-libav 1.22 ends the process while it makes a
+    /// buffer for the decoder to write into; when it copies instead, it refuses the format with an error on
+    /// the bus. So decoders write straight into our buffers only where their parser says that pictures are
+    /// 8-bit 4:2:0.
+    fn prepare_decoders(&self, decode: &gst::Element, full_range: bool) {
+        let Some(bin) = decode.downcast_ref::<gst::Bin>() else {
             return;
         };
-        element.set_property("direct-rendering", false);
         let watch = self.clone();
-        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
-            if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view())
-                && let (Some(decoder), Some(stream)) = (pad.parent_element(), event.caps().structure(0))
-            {
-                let plain = plain(stream);
-                decoder.set_property("direct-rendering", plain);
-                watch.lock().samples = if plain { None } else { samples(stream) };
+        bin.connect_element_added(move |_, element| {
+            let class = element
+                .factory()
+                .and_then(|factory| factory.metadata("klass").map(str::to_owned));
+            let Some(pad) = element.static_pad("sink") else {
+                return;
+            };
+            if !class.is_some_and(|class| class.contains("Decoder") && class.contains("Video")) {
+                return;
             }
-            gst::PadProbeReturn::Ok
+            let lends = element.find_property("direct-rendering").is_some();
+            if lends {
+                element.set_property("direct-rendering", false);
+            }
+            let watch = watch.clone();
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+                let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) else {
+                    return gst::PadProbeReturn::Ok;
+                };
+                let plain = event.caps().structure(0).is_some_and(plain);
+                watch.lock().samples = event.caps().structure(0).filter(|_| !plain).and_then(samples);
+                if let Some(decoder) = pad.parent_element().filter(|_| lends) {
+                    decoder.set_property("direct-rendering", plain);
+                }
+                if let Some(caps) = full_range.then(|| widened(event.caps())).flatten() {
+                    info.data = Some(gst::PadProbeData::Event(gst::event::Caps::new(&caps)));
+                }
+                gst::PadProbeReturn::Ok
+            });
         });
     }
 
@@ -265,6 +274,17 @@ fn plain(stream: &gst::StructureRef) -> bool {
         && ["bit-depth-luma", "bit-depth-chroma"]
             .into_iter()
             .all(|depth| stream.get::<u32>(depth) == Ok(8))
+}
+
+/// The caps with the full range, where they tell a colour space at all.
+fn widened(caps: &gst::CapsRef) -> Option<gst::Caps> {
+    let told: gst_video::VideoColorimetry =
+        caps.structure(0)?.get::<&str>("colorimetry").ok()?.parse().ok()?;
+    let range = gst_video::VideoColorRange::Range0_255;
+    let full = gst_video::VideoColorimetry::new(range, told.matrix(), told.transfer(), told.primaries());
+    let mut caps = caps.to_owned();
+    caps.make_mut().set("colorimetry", full.to_string());
+    Some(caps)
 }
 
 /// How a person names a stream's samples, where its parser says it.

@@ -5,6 +5,7 @@
 
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
+use super::moov::{self, Track};
 use crate::{error::Result, fault};
 
 /// Outer boxes to walk at most: a fragmented day of video has some 90,000.
@@ -23,7 +24,7 @@ pub enum Times {
 }
 
 /// A file's outer shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Container {
     /// MIME type by content.
     pub mime: &'static str,
@@ -35,6 +36,8 @@ pub struct Container {
     pub lacks_index: bool,
     /// How its frames' times count.
     pub times: Times,
+    /// What an MP4's index says of its video track.
+    pub track: Track,
 }
 
 impl Container {
@@ -59,6 +62,7 @@ impl Container {
             name,
             complete: None,
             lacks_index: false,
+            track: Track::default(),
             times,
         };
         Ok(match head {
@@ -94,6 +98,7 @@ impl Container {
 /// Walks the outer boxes of an ISO base media file (ISO/IEC 14496-12, 4.2).
 fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
     let (mut at, mut index, mut complete) = (0_u64, false, true);
+    let mut track = Track::default();
     for _ in 0..MOST_BOXES {
         let mut head = [0; 16];
         let Ok(got) = file.read_at(&mut head, at) else {
@@ -116,6 +121,7 @@ fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
         if size < 8 || !kind.iter().all(|c| (0x20..0x7f).contains(c) || *c == 0xa9) {
             break;
         }
+        let start = at;
         at = match at.checked_add(size) {
             Some(next) if next <= length => next,
             _ => {
@@ -123,6 +129,9 @@ fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
                 break;
             }
         };
+        if kind == b"moov" {
+            track = moov::read(file, start + 8, at);
+        }
         if at == length {
             break;
         }
@@ -137,6 +146,7 @@ fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
         name: Some(name),
         complete: Some(complete),
         lacks_index: !index,
+        track,
         times: Times::Stream,
     }
 }
@@ -160,6 +170,7 @@ fn ebml(head: &[u8], length: u64) -> Container {
         name: Some(name),
         complete: announced.map(|end| end <= length),
         lacks_index: false,
+        track: Track::default(),
         times: Times::Stamps,
     }
 }
@@ -198,6 +209,7 @@ fn riff(file: &File, length: u64) -> Container {
         name: Some("AVI"),
         complete,
         lacks_index: false,
+        track: Track::default(),
         times: Times::Stream,
     }
 }

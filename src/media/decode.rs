@@ -45,6 +45,7 @@ pub struct FileSource {
     clock: Clock,
     damage: Option<f64>,
     ended: bool,
+    max_pixels: u64,
 }
 
 impl FileSource {
@@ -61,7 +62,7 @@ impl FileSource {
             return Err(verdict::no_index());
         }
         let pipeline = Template::get("file")?.build(&[("location", Value::Str(utf8(path)?))])?;
-        let mut run = Running::start(pipeline, limits, gst::State::Playing)?;
+        let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Playing)?;
         let Some(first) = run.pull()? else {
             return Err(verdict::refusal(
                 &container,
@@ -76,6 +77,11 @@ impl FileSource {
             .caps()
             .and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok())
             .and_then(|video| rate_of(&video));
+        let rate = container
+            .track
+            .average_rate()
+            .filter(|average| !plausible(rate, *average))
+            .or(rate);
         let mut clock = Clock::new(rate, container.times, &first);
         let source: Arc<str> = source.into();
         let first = clock.frame(&first, &source)?;
@@ -83,9 +89,7 @@ impl FileSource {
             size: first.size,
             rate,
             duration,
-            frames: duration
-                .zip(rate)
-                .map(|(seconds, rate)| (seconds * rate.per_second()).round() as u64),
+            frames: estimate(duration, rate, container.track.frames),
             container: container
                 .name
                 .map(str::to_owned)
@@ -102,6 +106,7 @@ impl FileSource {
             clock,
             damage: None,
             ended: false,
+            max_pixels: limits.max_pixels,
         })
     }
 
@@ -130,7 +135,7 @@ impl FileSource {
                     &self.container,
                     &self.run.found(),
                     self.run.error(),
-                    0,
+                    self.max_pixels,
                 )),
                 None => Ok(None),
             };
@@ -263,6 +268,23 @@ fn rate_of(video: &gst_video::VideoInfo) -> Option<Rate> {
         u32::try_from(video.fps().denom()).ok()?,
     );
     (num > 0 && den > 0).then_some(Rate { num, den })
+}
+
+/// May frames at this average rate be those of a track that declares `rate`? Fewer may be missing ones; a
+/// rate far above the average is a variable one's shortest step.
+fn plausible(rate: Option<Rate>, average: Rate) -> bool {
+    rate.is_some_and(|rate| rate.per_second() < 1.5 * average.per_second())
+}
+
+/// How many frames a file gives: as many as fit into its duration, and no more than its index lists.
+fn estimate(duration: Option<f64>, rate: Option<Rate>, listed: Option<u64>) -> Option<u64> {
+    let fitting = duration
+        .zip(rate)
+        .map(|(seconds, rate)| (seconds * rate.per_second()).round() as u64);
+    match (fitting, listed) {
+        (Some(fitting), Some(listed)) => Some(fitting.min(listed)),
+        (fitting, listed) => fitting.or(listed),
+    }
 }
 
 /// GStreamer takes paths as UTF-8.

@@ -179,6 +179,9 @@ impl Encoder {
                 self.tick(self.frames),
                 self.tick(self.frames + 1) - self.tick(self.frames),
             ),
+            // mp4mux has no gap before a lone track: a late first frame is shown from the start instead, so
+            // that all others keep their times.
+            Format::Mp4 if self.frames == 0 => (gst::ClockTime::ZERO, clock(time + duration)),
             Format::Mp4 => (clock(time), clock(duration)),
         };
         let mut buffer = shape::buffer(frame)?;

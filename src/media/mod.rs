@@ -4,6 +4,7 @@ mod autoplug;
 mod container;
 mod decode;
 mod encode;
+mod moov;
 mod pictures;
 mod running;
 mod sample;
@@ -131,7 +132,7 @@ pub fn probe_decoder() -> Result<()> {
         stall: Duration::from_secs(5),
     };
     let pipeline = Template::get("test-pattern")?.build(&[])?;
-    let mut run = running::Running::start(pipeline, &limits, gst::State::Playing)?;
+    let mut run = running::Running::start(pipeline, &limits, false, gst::State::Playing)?;
     let mut pictures = 0;
     while run.pull()?.is_some() {
         pictures += 1;

@@ -55,7 +55,7 @@ impl FilePictures {
             .build();
         let pipeline = Template::get("pictures")?
             .build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
-        let mut run = Running::start(pipeline, limits, gst::State::Paused)?;
+        let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Paused)?;
         if !run.preroll()? {
             return Err(verdict::refusal(
                 &container,

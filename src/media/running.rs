@@ -45,11 +45,17 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Starts a built pipeline in `state` (PAUSED or PLAYING).
+    /// Starts a built pipeline in `state` (PAUSED or PLAYING). `full_range`: the container says that luma
+    /// spans 0 to 255.
     ///
     /// # Errors
     /// [`crate::error::Kind::Internal`] when the pipeline has no appsink or does not start.
-    pub fn start(pipeline: gst::Pipeline, limits: &Limits, state: gst::State) -> Result<Self> {
+    pub fn start(
+        pipeline: gst::Pipeline,
+        limits: &Limits,
+        full_range: bool,
+        state: gst::State,
+    ) -> Result<Self> {
         let sink = pipeline
             .by_name("sink")
             .and_then(|sink| sink.downcast::<gst_app::AppSink>().ok())
@@ -62,7 +68,7 @@ impl Running {
         let bus = pipeline
             .bus()
             .ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no bus"))?;
-        let watch = Watch::attach(&pipeline, limits.max_pixels);
+        let watch = Watch::attach(&pipeline, limits.max_pixels, full_range);
         lend_strides(&sink);
         let running = Self {
             pipeline,

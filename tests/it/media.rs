@@ -1,5 +1,5 @@
-//! Every numbered video decodes to all of its frames, in order, upright, at its own times. Also what the other
-//! `media_*` files share.
+//! Every numbered video decodes to all of its frames, in order, upright, at its own times. Also what the
+//! other `media_*` files share.
 
 use std::{
     ffi::OsStr,
@@ -165,7 +165,8 @@ pub fn assert_times(got: &[f64], wanted: &[f64], what: &str) {
 fn numbered(name: &str, frames: u64, first: u64, size: (u32, u32)) -> Clip {
     let path = fixture(name);
     let clip = decode(&path, &LIMITS, |frame| {
-        // The circle's middle: yellow where its number says, in chroma too, so no plane is shifted or sheared.
+        // The circle's middle: yellow where its number says, in chroma too, so no plane is shifted or
+        // sheared.
         let across = |x: u64| (x as f64 * if size == (427, 240) { 427.0 / 320.0 } else { 1.0 }) as usize;
         let (x, y) = (across(40 + 2 * number(frame)), 90);
         if (x as u32) < frame.size.width {

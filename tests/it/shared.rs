@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 /// The folder of shared test data: `SIGHTGLASS_SHARED`, or `../shared` beside the checkout.
 ///
-/// None, and a line that says so, where there is none; on a build server (`CI=true`) that is a failure, so that a
-/// test is never skipped unseen.
+/// None, and a line that says so, where there is none; on a build server (`CI=true`) that is a failure, so
+/// that a test is never skipped unseen.
 pub fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("SIGHTGLASS_SHARED").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
