@@ -233,18 +233,28 @@ impl Watch {
     fn guard(&self, pad: &gst::Pad, max_pixels: u64) {
         let watch = self.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-            let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) else {
-                return gst::PadProbeReturn::Ok;
+            let caps = match info.event().map(|event| event.view()) {
+                Some(gst::EventView::Caps(event)) => event.caps(),
+                _ => return gst::PadProbeReturn::Ok,
             };
-            let Ok(video) = gst_video::VideoInfo::from_caps(event.caps()) else {
-                return gst::PadProbeReturn::Ok;
-            };
-            let size = square(&video);
-            if size.pixels() <= max_pixels {
-                return gst::PadProbeReturn::Ok;
+            let size = gst_video::VideoInfo::from_caps(caps)
+                .map(|video| square(&video))
+                .ok();
+            match size.filter(|size| size.pixels() > max_pixels) {
+                Some(size) => {
+                    watch.lock().too_large.get_or_insert(size);
+                    gst::PadProbeReturn::Handled
+                }
+                None => gst::PadProbeReturn::Ok,
             }
-            watch.lock().too_large.get_or_insert(size);
-            gst::PadProbeReturn::Drop
+        });
+        // Without their caps the pictures that follow would be taken for small ones.
+        let watch = self.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            match watch.lock().too_large {
+                Some(_) => gst::PadProbeReturn::Drop,
+                None => gst::PadProbeReturn::Ok,
+            }
         });
     }
 }
