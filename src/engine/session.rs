@@ -117,13 +117,16 @@ fn broken(file: &std::path::Path, error: &dyn std::fmt::Display) -> Error {
     )
 }
 
+/// Shape without the batch axis, and buffers of that many values.
+type OutputPool = (Arc<[usize]>, Arc<Pool>);
+
 /// An opened session.
 pub struct Session {
     inner: OrtSession,
     network: Network,
     input_type: TensorElementType,
-    /// Shape without the batch axis and buffers, for each output; known after the first run.
-    outputs: Vec<Option<(Arc<[usize]>, Arc<Pool>)>>,
+    /// For each output; known after the first run.
+    outputs: Vec<Option<OutputPool>>,
     /// For batches, and for inputs of another type than f32.
     batch: Vec<f32>,
 }

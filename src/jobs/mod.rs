@@ -16,7 +16,7 @@ mod store_recordings;
 mod timing;
 mod video;
 
-pub use files::Files;
+pub use files::{Files, free_bytes};
 pub use hub::{Hub, Snapshot};
 pub use queue::{JobSettings, Jobs};
 pub use recording::{Recording, RecordingOptions, RecordingState};

@@ -92,11 +92,12 @@ pub struct Encoder {
 impl Encoder {
     /// Starts a file of pictures of `size` at `rate`; MP4 rounds odd sizes up to even ones.
     ///
-    /// In AVI frame n is shown at n / `rate`, so a source of variable rate has to repeat frames; in MP4 `rate` is only
-    /// what players show.
+    /// In AVI frame n is shown at n / `rate`, so a source of variable rate has to repeat frames; in MP4
+    /// `rate` is only what players show.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when an element is not installed, [`Kind::Internal`] when the file cannot be written.
+    /// [`Kind::Unavailable`] when an element is not installed, [`Kind::Internal`] when the file cannot be
+    /// written.
     pub fn create(path: &Path, format: Format, size: Size, rate: Rate) -> Result<Self> {
         let rate = bounded(rate, LARGEST_TERM);
         let shape = Value::Caps(shape::output(format, size));
@@ -145,8 +146,9 @@ impl Encoder {
         self.frames
     }
 
-    /// Queues one picture, blocking while the encoder is behind. `time` and `duration` in seconds; ignored for AVI.
-    /// A picture of another size than the file's is scaled into it, with borders where the shape differs.
+    /// Queues one picture, blocking while the encoder is behind. `time` and `duration` in seconds; ignored
+    /// for AVI. A picture of another size than the file's is scaled into it, with borders where the shape
+    /// differs.
     ///
     /// # Errors
     /// [`Kind::DiskFull`] when the disk is full, [`Kind::Internal`] when the encoder fails or stalls.
@@ -159,6 +161,9 @@ impl Encoder {
         }
         let (pts, length) = match self.format {
             Format::Avi => (self.tick(self.frames), self.tick(self.frames + 1) - self.tick(self.frames)),
+            // mp4mux has no gap before a lone track: a late first frame is shown from the start instead, so
+            // that all others keep their times.
+            Format::Mp4 if self.frames == 0 => (gst::ClockTime::ZERO, clock(time + duration)),
             Format::Mp4 => (clock(time), clock(duration)),
         };
         let mut buffer = shape::buffer(frame)?;

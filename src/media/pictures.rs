@@ -7,15 +7,15 @@ use gstreamer as gst;
 
 use super::{
     Limits, Template, Value,
-    container::Container,
-    decode::{stream_time, utf8},
+    container::{Container, Times},
+    decode::{origin, stamp, utf8},
     running::Running,
     verdict,
 };
 use crate::error::{Error, Result};
 
-/// Seconds before the wanted time at which decoding starts: a decoder moves the start of the frame that lies across
-/// the seek point, so that frame's time would be wrong; it is skipped.
+/// Seconds before the wanted time at which decoding starts: a decoder moves the start of the frame that lies
+/// across the seek point, so that frame's time would be wrong; it is skipped.
 const LEAD: f64 = 0.05;
 /// Times closer than this are the same, seconds.
 const SAME: f64 = 0.0005;
@@ -31,11 +31,14 @@ pub struct Picture {
 /// Decodes a file to JPEG pictures. Dropping it stops everything.
 pub struct FilePictures {
     run: Running,
+    times: Times,
+    origin: f64,
     from: f64,
 }
 
 impl FilePictures {
-    /// The frames at and after stream time `from` (seconds); pictures wider than `max_width` pixels are scaled down.
+    /// The frames at and after stream time `from` (seconds); pictures wider than `max_width` pixels are
+    /// scaled down.
     ///
     /// # Errors
     /// As [`FileSource::open`](super::FileSource::open).
@@ -52,12 +55,14 @@ impl FilePictures {
             .build();
         let pipeline =
             Template::get("pictures")?.build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
-        let mut run = Running::start(pipeline, limits, gst::State::Paused)?;
+        let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Paused)?;
         if !run.preroll()? {
             return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
         }
-        run.play_from(from - LEAD)?;
-        Ok(Self { run, from })
+        let times = container.times;
+        let origin = run.prerolled().map_or(0.0, |first| origin(&first, times));
+        run.play_from(origin + from - LEAD)?;
+        Ok(Self { run, times, origin, from })
     }
 
     /// The next picture, None at the end.
@@ -66,7 +71,8 @@ impl FilePictures {
     /// [`Unprocessable`](crate::error::Kind::Unprocessable) when the decoder stalls.
     pub fn next_picture(&mut self) -> Result<Option<Picture>> {
         while let Some(sample) = self.run.pull()? {
-            let time = (stream_time(&sample).unwrap_or(0.0).max(0.0) * 1e6).round() / 1e6;
+            let time = stamp(&sample, self.times).map_or(0.0, |time| (time - self.origin).max(0.0));
+            let time = (time * 1e6).round() / 1e6;
             if time < self.from - SAME {
                 continue;
             }

@@ -1,7 +1,8 @@
-//! Pipelines as data: a TOML file of `pipelines/` holds the launch text and the parameters that may be set on it.
+//! Pipelines as data: a TOML file of `pipelines/` holds the launch text and the parameters that may be set on
+//! it.
 //!
-//! The text is parsed first and parameters are set as properties of named elements afterwards, each checked against
-//! its declared and its real type. So nothing that a user wrote ever becomes pipeline text.
+//! The text is parsed first and parameters are set as properties of named elements afterwards, each checked
+//! against its declared and its real type. So nothing that a user wrote ever becomes pipeline text.
 
 use std::collections::BTreeMap;
 
@@ -104,8 +105,9 @@ impl Template {
     /// Builds the pipeline (in the state NULL) and sets its parameters.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when an element is not installed; [`Kind::Internal`] for a text that does not parse, for
-    /// a parameter that is unknown or missing, and for a value of another type or out of the property's range.
+    /// [`Kind::Unavailable`] when an element is not installed; [`Kind::Internal`] for a text that does not
+    /// parse, for a parameter that is unknown or missing, and for a value of another type or out of the
+    /// property's range.
     pub fn build(&self, values: &[(&str, Value<'_>)]) -> Result<gst::Pipeline> {
         let mut context = gst::ParseContext::new();
         let parsed = gst::parse::launch_full(&self.launch, Some(&mut context), gst::ParseFlags::FATAL_ERRORS);

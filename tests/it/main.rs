@@ -6,4 +6,12 @@
     reason = "a panic is how a test fails, and a test that waits for another process may sleep"
 )]
 
+mod media;
+mod media_bad;
+mod media_encode;
+mod media_hard;
+mod media_pictures;
+mod media_shared;
+mod media_template;
+mod shared;
 mod tidy;

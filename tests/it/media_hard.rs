@@ -1,0 +1,1 @@
+//! Files made on the spot that once went wrong or easily might.

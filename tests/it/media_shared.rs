@@ -1,0 +1,1 @@
+//! The shared clips, frame for frame as ffprobe sees them.
