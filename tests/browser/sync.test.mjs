@@ -94,7 +94,7 @@ for (const [name, frames, what] of VIDEOS) {
     const page = await openPage(browser, service);
     await goThrough(page, name, frames);
     const fromServer = name.endsWith('.avi') || name.includes('hevc');
-    assert.equal(await hook(page, 'pill').isVisible(), fromServer);
+    assert.equal(await hook(page, 'source').isVisible(), fromServer);
     if (name.includes('rotated')) {
       const size = await hook(page, 'view').evaluate(({ width, height }) => [width, height]);
       assert.deepEqual(size, [288, 384]);
