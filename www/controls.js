@@ -81,7 +81,8 @@ export class Controls {
     // Beside the picture, not on it: these two may stay for as long as the video plays.
     const { fromServer, playing, rate } = this.#player;
     this.#source.hidden = !fromServer;
-    const slow = playing && !this.#player.waiting && rate < 0.99;
+    const slow = playing && rate < 0.99;
+    this.#rate.hidden = this.#track.complete;
     const speed = slow ? t('rate', { rate: percent(rate) }) : '';
     if (this.#rate.textContent !== speed) this.#rate.textContent = speed;
     this.#rate.title = slow ? t('rate.why') : '';

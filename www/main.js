@@ -248,6 +248,7 @@ function address(id) {
 
 async function start() {
   const wanted = new URLSearchParams(location.search).get('video');
+  document.body.classList.toggle('working', Boolean(wanted)); // no welcome that is gone a moment later
   list.refresh();
   try {
     models = (await listModels()).filter(({ task }) => task === 'detect');
