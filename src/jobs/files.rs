@@ -30,14 +30,7 @@ impl Files {
     /// The folder cannot be written, or another process uses it.
     pub fn open(root: &Path) -> Result<Self> {
         let explain = |error| Error::internal(format!("Cannot use the data folder {}.", root.display()), error);
-        let uploads = root.join("uploads");
-        if uploads.exists() {
-            // Whoever was sending these is gone together with the process that received them.
-            fs::remove_dir_all(&uploads).map_err(explain)?;
-        }
-        for folder in [&uploads, &root.join("videos"), &root.join("cache")] {
-            fs::create_dir_all(folder).map_err(explain)?;
-        }
+        fs::create_dir_all(root).map_err(explain)?;
         let lock = File::create(root.join("lock")).map_err(explain)?;
         lock.try_lock().map_err(|_| {
             fault!(
@@ -46,6 +39,15 @@ impl Files {
                 root.display()
             )
         })?;
+        // Only now: before the lock was taken these could have been another process's.
+        let uploads = root.join("uploads");
+        if uploads.exists() {
+            // Whoever was sending these is gone together with the process that received them.
+            fs::remove_dir_all(&uploads).map_err(explain)?;
+        }
+        for folder in [&uploads, &root.join("videos"), &root.join("cache")] {
+            fs::create_dir_all(folder).map_err(explain)?;
+        }
         Ok(Self { root: root.to_path_buf(), _lock: lock })
     }
 
