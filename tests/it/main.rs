@@ -6,4 +6,5 @@
     reason = "a panic is how a test fails, and a test that waits for another process may sleep"
 )]
 
+mod service;
 mod tidy;
