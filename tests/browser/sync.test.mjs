@@ -28,12 +28,13 @@ async function goThrough(page, name, frames) {
   const id = await openId(page);
   await waitDone(page);
   await waitPlaying(page, false);
+  // It plays to the very last frame, whose picture may come a moment after the end.
+  await waitShown(page, frames - 1);
   const events = await service.detections(id);
   assert.equal(events.length, frames);
   const least = await thresholdOf(page);
   const whole = await drawn(page);
   check(whole, events, least);
-  assert.equal(whole.at(-1).frame, frames - 1, 'it did not play to the last frame');
   const different = new Set(whole.map(({ frame }) => frame)).size;
   assert.ok(different >= frames / 3, `only ${different} of ${frames} frames were shown in play`);
 
@@ -81,19 +82,26 @@ async function goThrough(page, name, frames) {
   return id;
 }
 
+// Over plain HTTP from another machine a browser gives no VideoFrame: pictures are then taken in another way.
+const insecure = (page) => page.addInitScript(() => delete window.VideoFrame);
+// A browser that cannot say which picture it shows.
+const old = (page) => page.addInitScript(() => delete HTMLVideoElement.prototype.requestVideoFrameCallback);
+
 const VIDEOS = [
   ['numbered.mp4', 90, 'B-frames'],
   ['numbered-vfr.mp4', 60, 'a variable frame rate'],
   ['numbered-rotated.mp4', 60, 'a phone’s turned picture'],
+  ['numbered-vfr.mp4', 60, 'a page over plain HTTP', insecure],
   ['numbered.avi', 90, 'a file that no browser plays'],
   ['numbered-hevc.mp4', 90, 'a codec that this browser does not have'],
+  ['numbered-vfr.mp4', 60, 'an old browser', old],
 ];
 
-for (const [name, frames, what] of VIDEOS) {
+for (const [name, frames, what, before] of VIDEOS) {
   test(`picture and boxes are of the same frame: ${what}`, async () => {
-    const page = await openPage(browser, service);
+    const page = await openPage(browser, service, { before });
     await goThrough(page, name, frames);
-    const fromServer = name.endsWith('.avi') || name.includes('hevc');
+    const fromServer = name.endsWith('.avi') || name.includes('hevc') || before === old;
     assert.equal(await hook(page, 'source').isVisible(), fromServer);
     if (name.includes('rotated')) {
       const size = await hook(page, 'view').evaluate(({ width, height }) => [width, height]);
