@@ -39,6 +39,7 @@ impl Files {
                 root.display()
             )
         })?;
+        // Only now: before the lock was taken these could have been another process's.
         let uploads = root.join("uploads");
         if uploads.exists() {
             // Whoever was sending these is gone together with the process that received them.

@@ -37,18 +37,35 @@ pub struct JobSettings {
 
 /// Why a piece of work should end early; shared with the thread that does it.
 #[derive(Default)]
-pub(super) struct Stop(AtomicU8);
+pub(super) struct Stop {
+    why: AtomicU8,
+    /// Held while results are stored and announced, so that none come after the work was stopped.
+    door: Mutex<()>,
+}
 
 impl Stop {
     const CANCELLED: u8 = 1;
     const SHUTDOWN: u8 = 2;
 
     pub fn asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
+        self.why.load(Ordering::Relaxed) != 0
     }
 
+    /// Asked because the server stops, not because somebody wants no more of it.
+    pub fn for_shutdown(&self) -> bool {
+        self.why.load(Ordering::Relaxed) == Self::SHUTDOWN
+    }
+
+    /// Does something that must not happen once the work was stopped; None if it was.
+    pub fn unless_asked<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
+        let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.asked()).then(act)
+    }
+
+    /// After this nothing more of the work is stored or announced.
     fn ask(&self, why: u8) {
-        self.0.store(why, Ordering::Relaxed);
+        let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        self.why.store(why, Ordering::Relaxed);
     }
 }
 
@@ -184,6 +201,8 @@ impl Jobs {
 
     /// A video as it stands now, and its changes from now on.
     pub fn follow(&self, id: &str) -> Result<watch::Receiver<Snapshot>> {
+        // A video that is deleted in between would be announced as alive for ever.
+        let _lanes = self.lock();
         let video = self.video(id)?;
         let recordings = self.store.recordings_of(id)?.into_iter().filter(|r| !r.state.is_final()).collect();
         Ok(self.hub.subscribe(id, Snapshot { video: Some(Arc::new(video)), recordings }))
@@ -192,14 +211,15 @@ impl Jobs {
     /// Stops work on a video; what was found stays.
     pub fn cancel(self: &Arc<Self>, id: &str) -> Result<Video> {
         let mut lanes = self.lock();
+        if let Some(stop) = lanes.videos.running.get(id) {
+            stop.ask(Stop::CANCELLED);
+        }
+        // Read after that: what was stored up to the stop counts.
         let mut video = self.video(id)?;
         if video.state.is_final() {
             return Err(fault!(Conflict, "The video is {} already: there is nothing to cancel.", video.state.as_str()));
         }
         lanes.videos.waiting.retain(|waiting| waiting != id);
-        if let Some(stop) = lanes.videos.running.get(id) {
-            stop.ask(Stop::CANCELLED);
-        }
         video.state = VideoState::Cancelled;
         video.finished_at = Some(now());
         self.store.update_video(&video)?;
@@ -313,13 +333,12 @@ impl Jobs {
 
     /// Stores and announces how a video stands, unless it was cancelled or deleted meanwhile.
     pub(super) fn settle_video(&self, video: &Video, stop: &Stop) -> Result<()> {
-        let _lanes = self.lock();
-        if stop.asked() {
-            return Ok(());
-        }
-        let stored = self.store.update_video(video);
-        self.hub.publish_video(video);
-        stored
+        let settle = || {
+            let stored = self.store.update_video(video);
+            self.hub.publish_video(video);
+            stored
+        };
+        stop.unless_asked(settle).unwrap_or(Ok(()))
     }
 
     /// Starts what may start.

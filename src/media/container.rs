@@ -21,6 +21,8 @@ pub enum Times {
     Stamps,
     /// From the first frame on: a broadcast's clock starts anywhere.
     Relative,
+    /// There are none: frames are counted at a fixed rate.
+    Counted,
 }
 
 /// A file's outer shape.
@@ -75,8 +77,23 @@ impl Container {
             {
                 plain("video/mp2t", Some("MPEG-TS"), Times::Relative)
             }
-            _ => plain("application/octet-stream", None, Times::Stream),
+            _ => match raw(head) {
+                Some((mime, name)) => plain(mime, Some(name), Times::Counted),
+                None => plain("application/octet-stream", None, Times::Stream),
+            },
         })
+    }
+}
+
+/// A raw stream by its first NAL unit (ITU-T H.264 and H.265, annex B): a delimiter, parameters or SEI.
+fn raw(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    let unit = head.strip_prefix(&[0, 0, 0, 1]).or(head.strip_prefix(&[0, 0, 1]))?;
+    match *unit {
+        // Table 7-1 of H.264; the first bit is 0.
+        [first, ..] if first < 0x80 && matches!(first & 0x1f, 6 | 7 | 9) => Some(("video/h264", "H.264")),
+        // Table 7-1 of H.265; the layer is 0 and the temporal id 1.
+        [first, 1, ..] if matches!(first >> 1, 32..=35 | 39) => Some(("video/h265", "H.265")),
+        _ => None,
     }
 }
 

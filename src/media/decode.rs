@@ -33,6 +33,9 @@ pub struct MediaInfo {
     pub mime: &'static str,
 }
 
+/// A raw H.264 or H.265 stream is taken at this rate, which is FFmpeg's too.
+pub(super) const RAW_RATE: Rate = Rate { num: 25, den: 1 };
+
 /// Decodes a file: every frame of its first video track, upright, with square pixels, in I420.
 ///
 /// One thread reads; GStreamer decodes ahead by a few frames and then waits. Dropping it stops everything.
@@ -61,7 +64,8 @@ impl FileSource {
         if container.lacks_index {
             return Err(verdict::no_index());
         }
-        let pipeline = Template::get("file")?.build(&[("location", Value::Str(utf8(path)?))])?;
+        let name = if container.complete == Some(false) { "file-cut" } else { "file" };
+        let pipeline = Template::get(name)?.build(&[("location", Value::Str(utf8(path)?))])?;
         let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Playing)?;
         let Some(first) = run.pull()? else {
             return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
@@ -70,6 +74,8 @@ impl FileSource {
         run.check_duration(duration.unwrap_or(0.0))?;
         let rate =
             first.caps().and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok()).and_then(|video| rate_of(&video));
+        // A raw stream has no clock; its own hint is not followed, as FFmpeg does not follow it.
+        let rate = if container.times == Times::Counted { Some(RAW_RATE) } else { rate };
         let rate = container.track.average_rate().filter(|average| !plausible(rate, *average)).or(rate);
         let mut clock = Clock::new(rate, container.times, &first);
         let source: Arc<str> = source.into();
@@ -179,7 +185,10 @@ impl Clock {
 
     fn frame(&mut self, sample: &gst::Sample, source: &Arc<str>) -> Result<Frame> {
         // Microseconds: finer than any container, and the same number wherever it is printed.
-        let stamped = stamp(sample, self.times).map(|time| time - self.origin);
+        let stamped = match self.times {
+            Times::Counted => Some(self.frame as f64 * self.step),
+            times => stamp(sample, times).map(|time| time - self.origin),
+        };
         let mut time = stamped.unwrap_or_else(|| self.last.map_or(0.0, |last| last + self.step)).max(0.0);
         time = (time * 1e6).round() / 1e6;
         if let Some(last) = self.last

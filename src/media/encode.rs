@@ -96,9 +96,10 @@ impl Encoder {
     /// `rate` is only what players show.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when an element is not installed, [`Kind::Internal`] when the file cannot be
-    /// written.
+    /// [`Kind::Unprocessable`] for a size that the format does not take, [`Kind::Unavailable`] when an
+    /// element is not installed, [`Kind::Internal`] when the file cannot be written.
     pub fn create(path: &Path, format: Format, size: Size, rate: Rate) -> Result<Self> {
+        fits(format, size)?;
         let rate = bounded(rate, LARGEST_TERM);
         let shape = Value::Caps(shape::output(format, size));
         let location = Value::Str(utf8(path)?);
@@ -273,6 +274,27 @@ impl Progress {
             ));
         }
         Ok(())
+    }
+}
+
+/// Refuses sizes that avimux (16 to 4096), mp4mux (from 16) or x264 (to 16384) do not take.
+fn fits(format: Format, size: Size) -> Result<()> {
+    let (small, large) = (size.width.min(size.height), size.width.max(size.height));
+    let most = if format == Format::Avi { 4096 } else { 16_384 };
+    match (small, large) {
+        (16.., _) if large <= most => Ok(()),
+        (16.., _) if format == Format::Avi => Err(fault!(
+            Unprocessable,
+            "Pictures of {size} pixels are too large for AVI, which takes {most} at most: save as MP4 instead."
+        )),
+        (16.., _) => Err(fault!(
+            Unprocessable,
+            "Pictures of {size} pixels are too large for MP4, which takes {most} at most: scale the video down."
+        )),
+        _ => Err(fault!(
+            Unprocessable,
+            "Pictures of {size} pixels are too small to be saved as a video, which takes 16 pixels at least."
+        )),
     }
 }
 

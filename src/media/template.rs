@@ -17,6 +17,7 @@ use crate::{
 /// Every pipeline of the service: its name and its TOML. A new file in `pipelines/` is a new row here.
 pub const TEMPLATES: &[(&str, &str)] = &[
     ("file", include_str!("../../pipelines/file.toml")),
+    ("file-cut", include_str!("../../pipelines/file-cut.toml")),
     ("pictures", include_str!("../../pipelines/pictures.toml")),
     ("record-avi", include_str!("../../pipelines/record-avi.toml")),
     ("record-mp4", include_str!("../../pipelines/record-mp4.toml")),

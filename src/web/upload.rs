@@ -123,11 +123,10 @@ impl Wish {
         web.jobs.check_capacity()?;
         let model = web.jobs.model(query.text("model"))?.info();
         let threshold = query.threshold()?.unwrap_or(model.threshold);
-        if let Some(length) = length {
-            check_size(web, length)?;
-            if web.jobs.files.free_bytes()? < length.saturating_add(web.keep_free) {
-                return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
-            }
+        let length = length.unwrap_or(0);
+        check_size(web, length)?;
+        if web.jobs.files.free_bytes()? < length.saturating_add(web.keep_free) {
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
         }
         Ok(Self { model: model.name.clone(), threshold })
     }

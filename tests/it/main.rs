@@ -13,5 +13,6 @@ mod media_hard;
 mod media_pictures;
 mod media_shared;
 mod media_template;
+mod service;
 mod shared;
 mod tidy;

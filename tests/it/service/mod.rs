@@ -1,0 +1,8 @@
+//! Whole-service tests: the real program on a data folder of its own, looked at from outside over HTTP and WebSockets.
+
+mod harness;
+mod media;
+mod problem;
+mod viewer;
+
+mod viewers;
