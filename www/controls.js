@@ -43,6 +43,7 @@ export class Controls {
   open(video, track) {
     this.#track = track;
     this.#dragging = false;
+    this.#rate.hidden = true;
     this.#seek.value = 0;
     this.video = video;
   }
@@ -82,7 +83,8 @@ export class Controls {
     const { fromServer, playing, rate } = this.#player;
     this.#source.hidden = !fromServer;
     const slow = playing && rate < 0.99;
-    this.#rate.hidden = this.#track.complete;
+    if (slow) this.#rate.hidden = false;
+    if (this.#track.complete) this.#rate.hidden = true;
     const speed = slow ? t('rate', { rate: percent(rate) }) : '';
     if (this.#rate.textContent !== speed) this.#rate.textContent = speed;
     this.#rate.title = slow ? t('rate.why') : '';

@@ -21,21 +21,22 @@ after(async () => {
   await service?.stop();
 });
 
-/** In play from the upload on, then in pause, after seeks, in steps, and in play again. */
-async function goThrough(page, name, frames) {
+/** In play from the upload on, then in pause, after seeks, in steps, and in play again. `share`: of frames shown in play. */
+async function goThrough(page, name, frames, share) {
   await record(page);
   await upload(page, fixture(name));
   const id = await openId(page);
   await waitDone(page);
   await waitPlaying(page, false);
+  // It plays to the very last frame, whose picture may come a moment after the end.
+  await waitShown(page, frames - 1);
   const events = await service.detections(id);
   assert.equal(events.length, frames);
   const least = await thresholdOf(page);
   const whole = await drawn(page);
   check(whole, events, least);
-  assert.equal(whole.at(-1).frame, frames - 1, 'it did not play to the last frame');
   const different = new Set(whole.map(({ frame }) => frame)).size;
-  assert.ok(different >= frames / 3, `only ${different} of ${frames} frames were shown in play`);
+  assert.ok(different >= frames * share, `only ${different} of ${frames} frames were shown in play`);
 
   // Seeks while it stands: the wanted frame, exactly. Back, forth, to both ends, and to the frame that is shown.
   for (const part of [0.5, 0.1, 0.9, 0, 1, 0.33, 0.34, 0.35, 0.35, 0.05, 0.75, 0.02]) {
@@ -81,19 +82,27 @@ async function goThrough(page, name, frames) {
   return id;
 }
 
+// Over plain HTTP from another machine a browser gives no VideoFrame: pictures are then taken in another way.
+const insecure = (page) => page.addInitScript(() => delete window.VideoFrame);
+// A browser that cannot say which picture it shows.
+const old = (page) => page.addInitScript(() => delete HTMLVideoElement.prototype.requestVideoFrameCallback);
+
 const VIDEOS = [
   ['numbered.mp4', 90, 'B-frames'],
   ['numbered-vfr.mp4', 60, 'a variable frame rate'],
   ['numbered-rotated.mp4', 60, 'a phone’s turned picture'],
+  ['numbered-vfr.mp4', 60, 'a page over plain HTTP', insecure],
   ['numbered.avi', 90, 'a file that no browser plays'],
   ['numbered-hevc.mp4', 90, 'a codec that this browser does not have'],
+  ['numbered-vfr.mp4', 60, 'an old browser', old],
 ];
 
-for (const [name, frames, what] of VIDEOS) {
+for (const [name, frames, what, before] of VIDEOS) {
   test(`picture and boxes are of the same frame: ${what}`, async () => {
-    const page = await openPage(browser, service);
-    await goThrough(page, name, frames);
-    const fromServer = name.endsWith('.avi') || name.includes('hevc');
+    const page = await openPage(browser, service, { before });
+    // Where every picture has to be proved, a busy machine shows fewer of them; wrong ones it never shows.
+    await goThrough(page, name, frames, before === insecure ? 0.1 : 0.25);
+    const fromServer = name.endsWith('.avi') || name.includes('hevc') || before === old;
     assert.equal(await hook(page, 'source').isVisible(), fromServer);
     if (name.includes('rotated')) {
       const size = await hook(page, 'view').evaluate(({ width, height }) => [width, height]);
