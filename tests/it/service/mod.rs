@@ -5,4 +5,5 @@ mod media;
 mod problem;
 mod viewer;
 
+mod kills;
 mod viewers;
