@@ -5,5 +5,7 @@ mod media;
 mod problem;
 mod viewer;
 
+mod bad_files;
 mod kills;
+mod limits;
 mod viewers;
