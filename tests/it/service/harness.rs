@@ -132,7 +132,8 @@ impl Server {
         };
         readers.push(std::thread::spawn(move || drop(std::io::copy(&mut out, &mut std::io::sink()))));
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
-        let agent = config.max_redirects(0).proxy(None).build().new_agent();
+        // A connection each: the server may close one after an answer, which is no matter of these tests.
+        let agent = config.max_idle_connections(0).max_redirects(0).proxy(None).build().new_agent();
         Self { child, address, base: format!("http://{address}"), agent, log, readers }
     }
 

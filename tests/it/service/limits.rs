@@ -63,8 +63,12 @@ fn what_is_over_a_limit_is_refused() {
     problem(server.send("POST", "/api/videos", &[kind], SendBody::from_reader(&mut reader)), 413);
     let form =
         [b"--cut\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\n".as_slice(), &large, b"\r\n--cut--\r\n"];
-    let kind = ("content-type", "multipart/form-data; boundary=cut");
-    problem(server.send("POST", "/api/videos", &[kind], form.concat().as_slice()), 413);
+    let form_kind = ("content-type", "multipart/form-data; boundary=cut");
+    problem(server.send("POST", "/api/videos", &[form_kind], form.concat().as_slice()), 413);
+    // More than what lies in buffers on the way: the answer is there when everything was sent.
+    problem(server.send_video(&vec![0; 32 << 20], ""), 413);
+    let mut reader = std::io::Read::take(std::io::repeat(1), 32 << 20);
+    problem(server.send("POST", "/api/videos", &[kind], SendBody::from_reader(&mut reader)), 413);
     // A length that nobody would wait for is refused before a byte of it is read.
     let mut stream = TcpStream::connect(server.address).unwrap();
     let head =
