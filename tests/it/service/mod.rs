@@ -8,4 +8,6 @@ mod viewer;
 mod bad_files;
 mod kills;
 mod limits;
+mod orders;
+mod recordings;
 mod viewers;
