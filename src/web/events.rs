@@ -55,11 +55,11 @@ pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> crate::err
         move || web.jobs.follow(&id)
     })
     .await?;
-    socket::accept(web, ws, move |web, sender, incoming| async move {
+    socket::accept(web, ws, move |web, sender, mut incoming| async move {
         let mut viewer = Viewer { web, sender, next: from, told: None, told_last: false, recordings: HashMap::new() };
-        let goodbye = viewer.follow(changes, incoming).await;
+        let goodbye = viewer.follow(changes, &mut incoming).await;
         if let Some(goodbye) = goodbye {
-            viewer.sender.close(goodbye).await;
+            viewer.sender.close(goodbye, &mut incoming).await;
         }
     })
 }
@@ -82,7 +82,7 @@ impl Viewer {
     async fn follow(
         &mut self,
         mut changes: tokio::sync::watch::Receiver<Snapshot>,
-        mut incoming: futures_util::stream::SplitStream<WebSocket>,
+        incoming: &mut futures_util::stream::SplitStream<WebSocket>,
     ) -> Option<Goodbye> {
         let shutdown = self.web.shutdown.clone();
         let mut pinged = Instant::now();

@@ -109,7 +109,7 @@ pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> Result<Res
                 }
             }
         };
-        sender.close(goodbye).await;
+        sender.close(goodbye, &mut incoming).await;
     })
 }
 

@@ -27,6 +27,8 @@ use crate::{
 
 /// An uploader that sends nothing for so long is gone.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the rest of a refused upload is read.
+const LINGER: Duration = Duration::from_secs(60);
 /// A name is cut after so many characters.
 const MAX_NAME: usize = 200;
 
@@ -72,12 +74,41 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
     B: Buf + Send,
 {
-    let wish = Wish::new(&web, &query, length)?;
-    let name = query.text("name").unwrap_or("video").to_owned();
-    finish(web, wish, name, Box::pin(body)).await
+    let mut body = Box::pin(body);
+    let taken = async {
+        let wish = Wish::new(&web, &query, length)?;
+        let name = query.text("name").unwrap_or("video").to_owned();
+        finish(web.clone(), wish, name, &mut body).await
+    }
+    .await;
+    if taken.is_err() {
+        let rest = async move { while body.next().await.is_some_and(|chunk| chunk.is_ok()) {} };
+        read_on(web, rest);
+    }
+    taken
+}
+
+/// Reads what is still coming of a refused upload, for a while: most uploaders, browsers among them, look for the answer
+/// only when they have sent everything, and read a broken connection instead of words if nobody takes it.
+fn read_on(web: Arc<Web>, rest: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::time::timeout(LINGER, rest) => {}
+            () = web.shutdown.cancelled() => {}
+        }
+    });
 }
 
 async fn create_from_form(web: Arc<Web>, query: Query, length: Option<u64>, mut form: FormData) -> Result<Response> {
+    let taken = take_form(web.clone(), query, length, &mut form).await;
+    if taken.is_err() {
+        let rest = async move { while form.next().await.is_some_and(|part| part.is_ok()) {} };
+        read_on(web, rest);
+    }
+    taken
+}
+
+async fn take_form(web: Arc<Web>, query: Query, length: Option<u64>, form: &mut FormData) -> Result<Response> {
     let mut wish = Wish::new(&web, &query, length)?;
     while let Some(part) = form.next().await {
         let part = part.map_err(|error| fault!(BadRequest, "The form cannot be read: {error}."))?;

@@ -132,7 +132,8 @@ impl Server {
         };
         readers.push(std::thread::spawn(move || drop(std::io::copy(&mut out, &mut std::io::sink()))));
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
-        let agent = config.max_redirects(0).proxy(None).build().new_agent();
+        // A connection each: the server may close one after an answer, which is no matter of these tests.
+        let agent = config.max_idle_connections(0).max_redirects(0).proxy(None).build().new_agent();
         Self { child, address, base: format!("http://{address}"), agent, log, readers }
     }
 
@@ -259,6 +260,19 @@ impl Server {
     /// Follows a video from frame `from` on.
     pub fn viewer(&self, id: &str, from: u64) -> Viewer {
         self.socket(&format!("/api/videos/{id}/events?from={from}"), None).unwrap()
+    }
+
+    /// Follows a video on a connection that takes next to nothing on its own.
+    pub fn narrow_viewer(&self, id: &str) -> Viewer {
+        let request = format!("ws://{}/api/videos/{id}/events", self.address).into_client_request().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(32 << 10).unwrap();
+            socket.connect(self.address).await.unwrap().into_std().unwrap()
+        });
+        stream.set_nonblocking(false).unwrap();
+        Viewer::open(stream, request).unwrap()
     }
 
     /// Opens a WebSocket; the status of the refusal if it is refused.

@@ -5,4 +5,12 @@ mod media;
 mod problem;
 mod viewer;
 
+mod bad_files;
+mod broken_models;
+mod command_line;
+mod kills;
+mod limits;
+mod operation;
+mod orders;
+mod recordings;
 mod viewers;

@@ -17,7 +17,7 @@ pub enum Word {
     /// Code and reason of the close frame.
     Close(u16, String),
     /// The connection broke without a goodbye.
-    Broken,
+    Broken(String),
 }
 
 pub struct Viewer {
@@ -46,7 +46,7 @@ impl Viewer {
                 Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     panic!("a viewer heard nothing for {PATIENCE:?}")
                 }
-                Err(_) => return Word::Broken,
+                Err(error) => return Word::Broken(error.to_string()),
             }
         }
     }
