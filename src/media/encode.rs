@@ -11,7 +11,7 @@ use gstreamer_app as gst_app;
 
 use super::{Rate, Template, Value, decode::utf8, shape};
 use crate::{
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     fault,
     frame::{Frame, Size},
 };
@@ -206,7 +206,7 @@ impl Encoder {
             match self.bus.timed_pop_filtered(gst::ClockTime::from_mseconds(2), &wanted) {
                 Some(message) => {
                     return if let gst::MessageView::Error(error) = message.view() {
-                        Err(failure(&error.error()))
+                        Err(failure(error))
                     } else {
                         Ok(())
                     };
@@ -219,7 +219,7 @@ impl Encoder {
     fn check(&self) -> Result<()> {
         match self.bus.pop_filtered(&[gst::MessageType::Error]) {
             Some(message) => match message.view() {
-                gst::MessageView::Error(error) => Err(failure(&error.error())),
+                gst::MessageView::Error(error) => Err(failure(error)),
                 _ => Ok(()),
             },
             None => Ok(()),
@@ -298,12 +298,15 @@ fn fits(format: Format, size: Size) -> Result<()> {
     }
 }
 
-fn failure(error: &gst::glib::Error) -> Error {
-    if error.matches(gst::ResourceError::NoSpaceLeft) {
-        return Error::new(
-            Kind::DiskFull,
-            "The server's disk is full: free some space or delete old videos, then try again.",
-        );
+fn failure(message: &gst::message::Error) -> Error {
+    let (error, debug) = (message.error(), message.debug().unwrap_or_default());
+    // mp4mux reports any failed write of its temporary file alike; the system's own words are in the debug
+    // text.
+    let full = rustix::io::Errno::NOSPC;
+    let full = std::io::Error::from(full).to_string();
+    let full = full.split(" (os error").next().unwrap_or(&full);
+    if error.matches(gst::ResourceError::NoSpaceLeft) || debug.contains(full) {
+        return std::io::Error::from(std::io::ErrorKind::StorageFull).into();
     }
     Error::internal("The server could not write the video.", error)
 }

@@ -9,6 +9,7 @@
 mod media;
 mod media_bad;
 mod media_encode;
+mod media_encode_bad;
 mod media_hard;
 mod media_pictures;
 mod media_shared;

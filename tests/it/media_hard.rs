@@ -4,7 +4,7 @@ use std::{ffi::OsStr, fs, path::Path};
 
 use sightglass::{
     error::Kind,
-    media::{FileSource, init},
+    media::{FileSource, Limits, init},
 };
 
 use crate::media::{Clip, LIMITS, assert_times, decode, ffprobe_times, fixture, number, run};
@@ -33,7 +33,7 @@ fn whole(out: &str, options: &str) -> Clip {
         assert_eq!(clip.numbers(), (0..90).collect::<Vec<_>>(), "{out} by {options}");
         assert_eq!(clip.warning, None, "{out} by {options}");
         let mut wanted = ffprobe_times(path);
-        if wanted.len() == 90 && !out.ends_with(".avi") {
+        if ![".avi", ".h264"].iter().any(|end| out.ends_with(end)) {
             let start = if out.ends_with(".ts") || out.ends_with(".mpg") { wanted[0] } else { 0.0 };
             wanted.iter_mut().for_each(|time| *time -= start);
             assert_times(&clip.times(), &wanted, out);
@@ -184,7 +184,7 @@ fn flipped_bits() {
         (state % below as u64) as usize
     };
     let names = ["numbered.mp4", "numbered.avi", "numbered-hevc.mp4", "numbered-resize.ts", "numbered-fragmented.mp4"];
-    for round in 0..40 {
+    for round in 0..30 {
         let name = names[round % names.len()];
         let mut bytes = fs::read(fixture(name)).unwrap();
         // Some in the headers only, some all over.
@@ -195,7 +195,9 @@ fn flipped_bits() {
         }
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
-        if let Err(error) = decode(&path, &LIMITS, |frame| drop(number(frame))) {
+        // A flipped bit of the size would decode pictures of 8K otherwise, which takes long.
+        let limits = Limits { max_pixels: 1 << 20, ..LIMITS };
+        if let Err(error) = decode(&path, &limits, |frame| assert!(number(frame) < 1 << 16)) {
             let told = matches!(error.kind, Kind::NotMedia | Kind::Unprocessable);
             assert!(told, "round {round}, {name}: {}", error.full());
         }
