@@ -10,6 +10,7 @@ mod hub;
 mod queue;
 mod record;
 mod recording;
+mod resume;
 mod retention;
 mod store;
 mod store_recordings;
