@@ -68,15 +68,15 @@ impl Stop {
 
 /// Work of one kind: what waits and what runs.
 #[derive(Default)]
-struct Lane {
-    waiting: VecDeque<String>,
+pub(super) struct Lane {
+    pub(super) waiting: VecDeque<String>,
     running: HashMap<String, Arc<Stop>>,
 }
 
 #[derive(Default)]
-struct Lanes {
-    videos: Lane,
-    recordings: Lane,
+pub(super) struct Lanes {
+    pub(super) videos: Lane,
+    pub(super) recordings: Lane,
 }
 
 /// All videos and recordings, and the threads that work on them.
