@@ -49,7 +49,13 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
     let store = Store::open(&files.database())?;
     // The port is taken before the models are loaded: that takes seconds, and a taken port should say so at once.
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
-        Error::internal(format!("Cannot listen on {}: {error}. Is another server running there? Choose one with --listen.", settings.listen), error)
+        Error::internal(
+            format!(
+                "Cannot listen on {}: {error}. Is another server running there? Choose one with --listen.",
+                settings.listen
+            ),
+            error,
+        )
     })?;
     let address = listener.local_addr()?;
     let (model_settings, cache) = (settings.models.clone(), files.cache());
@@ -60,7 +66,12 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
     let mut meter = Meter::new();
     for (index, model) in models.iter().enumerate() {
         let info = model.info();
-        let labels = [("name", &info.name), ("version", &info.version), ("provider", &info.provider), ("precision", &info.precision)];
+        let labels = [
+            ("name", &info.name),
+            ("version", &info.version),
+            ("provider", &info.provider),
+            ("precision", &info.precision),
+        ];
         meter.describe_model(index, labels.map(|(key, value)| (key, value.clone())).to_vec());
     }
     let meter = Arc::new(meter);

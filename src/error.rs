@@ -71,9 +71,10 @@ impl Error {
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                Error::new(Kind::DiskFull, "The server's disk is full: free some space or delete old videos, then try again.")
-            }
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Error::new(
+                Kind::DiskFull,
+                "The server's disk is full: free some space or delete old videos, then try again.",
+            ),
             _ => Error::internal("The server could not read or write its files; its log says more.", error),
         }
     }

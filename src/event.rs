@@ -40,8 +40,12 @@ pub enum Event<V, R> {
     /// The whole recording, on progress.
     Recording(R),
     /// Frames that this viewer will not get.
-    Dropped { count: u64 },
-    Error { detail: String },
+    Dropped {
+        count: u64,
+    },
+    Error {
+        detail: String,
+    },
     End,
 }
 

@@ -49,7 +49,9 @@ impl Meter {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("sightglass");
         macro_rules! metric {
-            ($name:literal, $help:literal) => { metric!($name, $help, Default::default()) };
+            ($name:literal, $help:literal) => {
+                metric!($name, $help, Default::default())
+            };
             ($name:literal, $help:literal, $new:expr) => {{
                 let metric = $new;
                 registry.register($name, $help, Clone::clone(&metric));
@@ -137,12 +139,17 @@ impl Process {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|rest| rest.split_whitespace().next()?.parse::<i64>().ok()).unwrap_or(0)
         };
-        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
         Self {
             resident: field("VmRSS:") * 1024,
             threads: field("Threads:"),
             descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, |fds| fds.count() as i64),
-            cpu_seconds: cpu.tv_sec as f64 + cpu.tv_nsec as f64 * 1e-9,
+            cpu_seconds: cpu_seconds(),
         }
     }
+}
+
+/// User and system time of all threads of this process.
+pub fn cpu_seconds() -> f64 {
+    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    cpu.tv_sec as f64 + cpu.tv_nsec as f64 * 1e-9
 }

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     app,
-    config::{MediaSettings, ModelSettings},
+    config::{MediaSettings, ModelSettings, Precision, Provider},
     detector::{Detector, Pending},
     error::{Error, Result},
     event::{Detection, Event, FrameEvent},
@@ -29,27 +29,37 @@ pub struct DetectSettings {
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// Write an annotated copy: a file ending in .avi, .mp4, .jpg or .png, or a folder when there are several inputs.
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, env = "SIGHTGLASS_OUTPUT", value_name = "OUT")]
     output: Option<PathBuf>,
     /// Format of annotated videos in a folder: avi or mp4.
-    #[arg(long, default_value = "avi", value_name = "FORMAT")]
+    #[arg(long, env = "SIGHTGLASS_FORMAT", default_value = "avi", value_name = "FORMAT")]
     format: Format,
     /// Keep detections from this score on [default: the model's].
     #[arg(long, env = "SIGHTGLASS_THRESHOLD")]
     threshold: Option<f32>,
     /// Draw boxes without labels.
-    #[arg(long)]
+    #[arg(long, env = "SIGHTGLASS_NO_LABELS")]
     no_labels: bool,
     /// Draw boxes without scores.
-    #[arg(long)]
+    #[arg(long, env = "SIGHTGLASS_NO_SCORES")]
     no_scores: bool,
     /// Print no events.
-    #[arg(short, long)]
+    #[arg(short, long, env = "SIGHTGLASS_QUIET")]
     quiet: bool,
     #[command(flatten)]
     models: ModelSettings,
     #[command(flatten)]
     media: MediaSettings,
+}
+
+/// One line of the output.
+#[derive(serde::Serialize)]
+struct Line {
+    #[serde(flatten)]
+    event: Event<(), ()>,
+    /// Which input it is about, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
 }
 
 /// Everything that one input's work needs.
@@ -71,7 +81,16 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
         return Err(fault!(BadRequest, "With several inputs, -o must name a folder."));
     }
     media::init()?;
-    let models = app::load_models(&settings.models, cache_folder())?;
+    let mut models = settings.models.clone();
+    // Measuring would take longer than a few pictures do, and what is looked at one by one should be exact.
+    if settings.inputs.iter().all(|input| is_picture(input))
+        && models.provider == Provider::Auto
+        && models.precision == Precision::Auto
+    {
+        (models.provider, models.precision) = (Provider::Cpu, Precision::F32);
+        models.sessions = models.sessions.or(Some(1));
+    }
+    let models = app::load_models(&models, cache_folder())?;
     let model = models.first().ok_or_else(|| fault!(BadRequest, "No model was given."))?;
     let mut job = Job {
         settings,
@@ -95,6 +114,12 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
     }
 }
 
+/// By the ending, as people tell them apart.
+fn is_picture(input: &Path) -> bool {
+    let ending = input.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
+    picture::ENDINGS.contains(&ending.as_str())
+}
+
 /// The user's cache folder (XDG Base Directory Specification).
 pub fn cache_folder() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
@@ -103,8 +128,7 @@ pub fn cache_folder() -> Option<PathBuf> {
 
 impl Job<'_> {
     fn one(&mut self, input: &Path) -> Result<()> {
-        let ending = input.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
-        if ["jpg", "jpeg", "png", "webp", "bmp"].contains(&ending.as_str()) { self.picture(input) } else { self.video(input) }
+        if is_picture(input) { self.picture(input) } else { self.video(input) }
     }
 
     /// The annotated copy's path for an input, with `ending` if it goes to a folder.
@@ -117,7 +141,8 @@ impl Job<'_> {
         } else {
             output.clone()
         };
-        let same = target.canonicalize().ok().is_some_and(|target| input.canonicalize().is_ok_and(|input| input == target));
+        let same =
+            target.canonicalize().ok().is_some_and(|target| input.canonicalize().is_ok_and(|input| input == target));
         if same {
             return Err(fault!(BadRequest, "The annotated copy would overwrite its source: choose another -o."));
         }
@@ -135,11 +160,10 @@ impl Job<'_> {
             height: frame.size.height,
             detections: detections.to_vec(),
         };
-        let mut line = serde_json::to_value(Event::<(), ()>::Frame(event)).map_err(|e| Error::internal("JSON", e))?;
-        if self.settings.inputs.len() > 1 {
-            line["source"] = input.display().to_string().into();
-        }
-        writeln!(self.events, "{line}")?;
+        let source = (self.settings.inputs.len() > 1).then(|| input.display().to_string());
+        let line = Line { event: Event::Frame(event), source };
+        serde_json::to_writer(&mut self.events, &line).map_err(|error| Error::from(std::io::Error::from(error)))?;
+        writeln!(self.events)?;
         Ok(())
     }
 
@@ -163,9 +187,18 @@ impl Job<'_> {
         let mut writer = match self.target(input, self.settings.format.as_str())? {
             Some(target) => {
                 let ending = target.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
-                let format: Format = ending.parse().map_err(|words| fault!(BadRequest, "A video is written as .avi or .mp4: {words}"))?;
+                let format: Format = ending
+                    .parse()
+                    .map_err(|words| fault!(BadRequest, "A video is written as .avi or .mp4: {words}"))?;
                 let rate = info.rate.unwrap_or(Rate { num: 25, den: 1 });
-                Some(Writer { encoder: Encoder::create(&target, format, info.size, rate)?, avi: format == Format::Avi, rate, written: 0, held: None, first: None })
+                Some(Writer {
+                    encoder: Encoder::create(&target, format, info.size, rate)?,
+                    avi: format == Format::Avi,
+                    rate,
+                    written: 0,
+                    held: None,
+                    first: None,
+                })
             }
             None => None,
         };

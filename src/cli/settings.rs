@@ -95,10 +95,17 @@ mod tests {
             let matches = command.try_get_matches_from(args).expect("good flags");
             let (_, serve) = matches.subcommand().expect("a subcommand");
             let models: Vec<String> = serve.get_many("model").expect("a model").cloned().collect();
-            (serve.get_one::<std::net::SocketAddr>("listen").expect("an address").port(), models, *serve.get_one::<usize>("max_queue").expect("a number"))
+            (
+                serve.get_one::<std::net::SocketAddr>("listen").expect("an address").port(),
+                models,
+                *serve.get_one::<usize>("max_queue").expect("a number"),
+            )
         };
         assert_eq!(parse(&["sightglass", "serve"]), (1234, vec!["a".into(), "b".into()], 7));
-        assert_eq!(parse(&["sightglass", "serve", "--listen", "127.0.0.1:9", "--model", "c"]), (9, vec!["c".into()], 7));
+        assert_eq!(
+            parse(&["sightglass", "serve", "--listen", "127.0.0.1:9", "--model", "c"]),
+            (9, vec!["c".into()], 7)
+        );
     }
 
     #[test]

@@ -1,1 +1,185 @@
-//! 
+//! Runs tensors: ONNX Runtime, its providers, sessions, and the queue before them. Knows nothing of boxes.
+//!
+//! ONNX Runtime lives here and nowhere else. Frames of all streams go through one bounded queue; each session has a
+//! thread that takes one tensor, or several at once where the model's batch axis is free and the setup says so.
+
+mod choice;
+mod library;
+mod pool;
+mod provider;
+mod queue;
+mod session;
+
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
+
+pub use choice::processor;
+pub use choice::{Measured, Setup};
+pub use library::{Library, has_gpu, library};
+pub use pool::{Buffer, Pool};
+pub use provider::has_bf16;
+pub use session::{Network, Signature};
+
+use crate::{
+    config::EngineOptions,
+    error::{Error, Result},
+    fault,
+};
+use queue::Queue;
+use session::Session;
+
+/// One output tensor of one picture.
+#[derive(Debug)]
+pub struct Tensor {
+    /// Without the batch axis.
+    pub shape: Arc<[usize]>,
+    /// In row-major order.
+    pub values: Buffer,
+}
+
+/// The outputs for one picture, in the model's order.
+pub type Inferred = Vec<Tensor>;
+
+/// One tensor on its way to a session.
+struct Job {
+    input: Buffer,
+    answer: std::sync::mpsc::SyncSender<Result<Inferred>>,
+}
+
+/// The answer to come for one submitted tensor.
+pub struct Ticket(std::sync::mpsc::Receiver<Result<Inferred>>);
+
+impl Ticket {
+    /// Blocks until the tensor has been through.
+    ///
+    /// # Errors
+    /// ONNX Runtime refused it, or the engine has stopped.
+    pub fn wait(self) -> Result<Inferred> {
+        self.0.recv().unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+fn stopped() -> Error {
+    fault!(Unavailable, "The engine has stopped: the server's log says why. Restart it.")
+}
+
+/// Sessions of one network, each on a thread of its own behind one queue.
+pub struct Engine {
+    queue: Arc<Queue<Job>>,
+    workers: Vec<JoinHandle<()>>,
+    inputs: Arc<Pool>,
+    signature: Signature,
+    setup: Setup,
+    chosen: String,
+}
+
+impl Engine {
+    /// Opens the sessions. What the options leave open is measured, or taken from the cache of an earlier measurement.
+    ///
+    /// # Errors
+    /// There is no ONNX Runtime, the model is broken, or what was asked for by name does not run here; in words.
+    pub fn open(network: &Network, options: &EngineOptions) -> Result<Self> {
+        let chosen = choice::choose(network, options)?;
+        let setup = chosen.setup.clone();
+        let queue = Arc::new(Queue::new(2 * setup.sessions * setup.batch));
+        let mut workers = Vec::new();
+        for (index, session) in chosen.sessions.into_iter().enumerate() {
+            let (queue, batch) = (queue.clone(), setup.batch);
+            let thread = std::thread::Builder::new().name(format!("session-{index}"));
+            workers.push(thread.spawn(move || serve(session, &queue, batch))?);
+        }
+        Ok(Self {
+            queue,
+            workers,
+            inputs: Pool::new(network.input_len()),
+            signature: chosen.signature,
+            setup,
+            chosen: chosen.words,
+        })
+    }
+
+    /// What really runs.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// How it was found, in words.
+    pub fn chosen(&self) -> &str {
+        &self.chosen
+    }
+
+    pub fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// An input tensor to be filled; its values are left over from an earlier picture.
+    pub fn input(&self) -> Buffer {
+        self.inputs.take()
+    }
+
+    /// Tensors of one stream in flight that keep all sessions busy.
+    pub fn depth(&self) -> usize {
+        let running = self.setup.sessions * self.setup.batch;
+        running + running.max(2)
+    }
+
+    /// Queues a filled input. Blocks while the queue is full; who came first goes first.
+    ///
+    /// # Errors
+    /// The engine has stopped.
+    pub fn submit(&self, input: Buffer) -> Result<Ticket> {
+        let (answer, ticket) = std::sync::mpsc::sync_channel(1);
+        self.queue.push(Job { input, answer }).map_err(|_| stopped())?;
+        Ok(Ticket(ticket))
+    }
+
+    /// Runs sessions of the same setup on ready tensors for `span`, without queue, preprocessing or boxes: what
+    /// ONNX Runtime alone can do here.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn alone(network: &Network, options: &EngineOptions, setup: &Setup, span: Duration) -> Result<Measured> {
+        choice::alone(network, options, setup, span)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.queue.close();
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has said so on stderr, and its jobs got an error.
+            let _ = worker.join();
+        }
+    }
+}
+
+/// A session's thread: takes what waits, runs it, answers.
+fn serve(mut session: Session, queue: &Queue<Job>, batch: usize) {
+    let _leave = queue.join();
+    while let Some(jobs) = queue.take(batch) {
+        let (inputs, answers): (Vec<Buffer>, Vec<_>) = jobs.into_iter().map(|job| (job.input, job.answer)).unzip();
+        match session.run(&inputs) {
+            Ok(outputs) => {
+                for (answer, inferred) in answers.into_iter().zip(outputs) {
+                    // Nobody waits any more when a job was cancelled.
+                    let _ = answer.send(Ok(inferred));
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %error.full(), "ONNX Runtime could not run the model");
+                for answer in answers {
+                    let again = Error { kind: error.kind, detail: error.detail.clone(), cause: error.cause.clone() };
+                    let _ = answer.send(Err(again));
+                }
+            }
+        }
+    }
+}
+
+/// Opens one session by the provider that the options name, exact and without measuring: does it really run here?
+///
+/// # Errors
+/// Why it does not, in words.
+pub fn try_provider(network: &Network, options: &EngineOptions) -> Result<()> {
+    let options = EngineOptions { sessions: Some(1), threads: Some(1), ..options.clone() };
+    choice::choose(network, &options).map(|_| ())
+}

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{FrameRow, Jobs, Video, VideoState, now, queue::{Stop, words}};
+use super::{
+    FrameRow, Jobs, Video, VideoState, now,
+    queue::{Stop, words},
+};
 use crate::{
     detector::Pending,
     error::Result,
@@ -31,8 +34,16 @@ pub(super) fn run(jobs: &Jobs, id: &str, stop: &Stop) {
     let outcome = jobs.settle_video(&video, stop).and_then(|()| detect(jobs, &mut video, stop));
     video.attempts = 0;
     match outcome {
-        // Cancelled and deleted ones were settled by who asked; at shutdown the state stays `running`.
-        Ok(_) if stop.asked() => return,
+        // Cancelled and deleted ones were settled by who asked; at shutdown the state stays `running`, and a start that
+        // was ended in order is no sign of a file that brings the process down.
+        Ok(_) if stop.asked() => {
+            if stop.for_shutdown()
+                && let Err(error) = jobs.store.update_video(&video)
+            {
+                tracing::warn!(id, error = %error.full(), "cannot store how a video stands");
+            }
+            return;
+        }
         Ok(warning) => {
             video.state = VideoState::Done;
             video.warning = warning;
@@ -136,12 +147,14 @@ impl Run<'_> {
     /// Stores first, announces then.
     fn commit(&mut self) -> Result<()> {
         let Some(last) = self.rows.last() else { return Ok(()) };
-        if self.stop.asked() {
-            return Ok(());
-        }
+        let done = last.frame + 1;
+        self.stop.unless_asked(|| self.store_and_tell(done)).unwrap_or(Ok(()))
+    }
+
+    fn store_and_tell(&mut self, frames_done: u64) -> Result<()> {
         self.jobs.store.append_frames(self.video.seq, &self.rows)?;
         self.jobs.meter.frames_detected.inc_by(self.rows.len() as u64);
-        self.video.frames_done = last.frame + 1;
+        self.video.frames_done = frames_done;
         self.rows.clear();
         self.committed = Instant::now();
         self.marks.push_back((self.committed, self.video.frames_done));
@@ -152,9 +165,7 @@ impl Run<'_> {
         let rate = (self.video.frames_done - before) as f64 / then.elapsed().as_secs_f64().max(1e-3);
         self.video.detect_fps = Some(round(rate, 1));
         self.video.frames_total = self.video.frames_total.map(|total| total.max(self.video.frames_done));
-        if !self.stop.asked() {
-            self.jobs.hub.publish_video(self.video);
-        }
+        self.jobs.hub.publish_video(self.video);
         Ok(())
     }
 }

@@ -30,6 +30,16 @@ impl Files {
     /// The folder cannot be written, or another process uses it.
     pub fn open(root: &Path) -> Result<Self> {
         let explain = |error| Error::internal(format!("Cannot use the data folder {}.", root.display()), error);
+        fs::create_dir_all(root).map_err(explain)?;
+        let lock = File::create(root.join("lock")).map_err(explain)?;
+        lock.try_lock().map_err(|_| {
+            fault!(
+                Internal,
+                "The data folder {} is used by another sightglass: stop it, or give another --data.",
+                root.display()
+            )
+        })?;
+        // Only now: before the lock was taken these could have been another process's.
         let uploads = root.join("uploads");
         if uploads.exists() {
             // Whoever was sending these is gone together with the process that received them.
@@ -38,10 +48,6 @@ impl Files {
         for folder in [&uploads, &root.join("videos"), &root.join("cache")] {
             fs::create_dir_all(folder).map_err(explain)?;
         }
-        let lock = File::create(root.join("lock")).map_err(explain)?;
-        lock.try_lock().map_err(|_| {
-            fault!(Internal, "The data folder {} is used by another sightglass: stop it, or give another --data.", root.display())
-        })?;
         Ok(Self { root: root.to_path_buf(), _lock: lock })
     }
 
@@ -104,7 +110,12 @@ impl Files {
 
     /// Bytes free for this process on the folder's disk.
     pub fn free_bytes(&self) -> Result<u64> {
-        let disk = rustix::fs::statvfs(&self.root).map_err(std::io::Error::from)?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        free_bytes(&self.root)
     }
+}
+
+/// Bytes free for this process on the disk of a folder that is there.
+pub fn free_bytes(folder: &Path) -> Result<u64> {
+    let disk = rustix::fs::statvfs(folder).map_err(std::io::Error::from)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

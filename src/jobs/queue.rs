@@ -11,7 +11,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Files, Hub, Recording, RecordingOptions, RecordingState, Retention, Snapshot, Store, Video, VideoState, detect, new_id, now, record};
+use super::{
+    Files, Hub, Recording, RecordingOptions, RecordingState, Retention, Snapshot, Store, Video, VideoState, detect,
+    new_id, now, record,
+};
 use crate::{
     detector::Detector,
     error::{Error, Result},
@@ -19,9 +22,6 @@ use crate::{
     media::Limits,
     meter::Meter,
 };
-
-/// Starts of a video that stored no frame before the process died; after so many it is given up.
-const MAX_ATTEMPTS: u32 = 3;
 
 /// How much work is taken on.
 #[derive(Clone, Debug)]
@@ -34,18 +34,35 @@ pub struct JobSettings {
 
 /// Why a piece of work should end early; shared with the thread that does it.
 #[derive(Default)]
-pub(super) struct Stop(AtomicU8);
+pub(super) struct Stop {
+    why: AtomicU8,
+    /// Held while results are stored and announced, so that none come after the work was stopped.
+    door: Mutex<()>,
+}
 
 impl Stop {
     const CANCELLED: u8 = 1;
     const SHUTDOWN: u8 = 2;
 
     pub fn asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
+        self.why.load(Ordering::Relaxed) != 0
     }
 
+    /// Asked because the server stops, not because somebody wants no more of it.
+    pub fn for_shutdown(&self) -> bool {
+        self.why.load(Ordering::Relaxed) == Self::SHUTDOWN
+    }
+
+    /// Does something that must not happen once the work was stopped; None if it was.
+    pub fn unless_asked<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
+        let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.asked()).then(act)
+    }
+
+    /// After this nothing more of the work is stored or announced.
     fn ask(&self, why: u8) {
-        self.0.store(why, Ordering::Relaxed);
+        let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        self.why.store(why, Ordering::Relaxed);
     }
 }
 
@@ -77,7 +94,13 @@ pub struct Jobs {
 
 impl Jobs {
     /// `models`: the first is the default.
-    pub fn new(files: Files, store: Store, models: Vec<Arc<Detector>>, meter: Arc<Meter>, settings: JobSettings) -> Arc<Self> {
+    pub fn new(
+        files: Files,
+        store: Store,
+        models: Vec<Arc<Detector>>,
+        meter: Arc<Meter>,
+        settings: JobSettings,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             files,
@@ -89,35 +112,6 @@ impl Jobs {
             ended: Condvar::new(),
             stopping: AtomicBool::new(false),
         })
-    }
-
-    /// Takes up what an earlier process left: videos go on from their last stored frame, recordings start again,
-    /// files that no video owns are removed.
-    pub fn resume(self: &Arc<Self>) -> Result<()> {
-        for id in self.files.videos()? {
-            if self.store.video(&id)?.is_none() {
-                self.files.remove_video(&id)?;
-            }
-        }
-        for mut video in self.store.videos_in(&[VideoState::Queued, VideoState::Running])? {
-            if video.attempts >= MAX_ATTEMPTS {
-                video.state = VideoState::Failed;
-                video.error = Some("The server stopped each time it worked on this file, so it was given up. Convert the video to H.264 MP4 and try again.".into());
-                video.finished_at = Some(now());
-            } else {
-                video.state = VideoState::Queued;
-                self.lock().videos.waiting.push_back(video.id.clone());
-            }
-            self.store.update_video(&video)?;
-        }
-        for mut recording in self.store.recordings_in(&[RecordingState::Queued, RecordingState::Encoding])? {
-            recording.state = RecordingState::Queued;
-            recording.frames_done = 0;
-            self.store.update_recording(&recording)?;
-            self.lock().recordings.waiting.push_back(recording.id);
-        }
-        self.dispatch();
-        Ok(())
     }
 
     pub fn settings(&self) -> &JobSettings {
@@ -175,6 +169,8 @@ impl Jobs {
 
     /// A video as it stands now, and its changes from now on.
     pub fn follow(&self, id: &str) -> Result<watch::Receiver<Snapshot>> {
+        // A video that is deleted in between would be announced as alive for ever.
+        let _lanes = self.lock();
         let video = self.video(id)?;
         let recordings = self.store.recordings_of(id)?.into_iter().filter(|r| !r.state.is_final()).collect();
         Ok(self.hub.subscribe(id, Snapshot { video: Some(Arc::new(video)), recordings }))
@@ -183,14 +179,15 @@ impl Jobs {
     /// Stops work on a video; what was found stays.
     pub fn cancel(self: &Arc<Self>, id: &str) -> Result<Video> {
         let mut lanes = self.lock();
+        if let Some(stop) = lanes.videos.running.get(id) {
+            stop.ask(Stop::CANCELLED);
+        }
+        // Read after that: what was stored up to the stop counts.
         let mut video = self.video(id)?;
         if video.state.is_final() {
             return Err(fault!(Conflict, "The video is {} already: there is nothing to cancel.", video.state.as_str()));
         }
         lanes.videos.waiting.retain(|waiting| waiting != id);
-        if let Some(stop) = lanes.videos.running.get(id) {
-            stop.ask(Stop::CANCELLED);
-        }
         video.state = VideoState::Cancelled;
         video.finished_at = Some(now());
         self.store.update_video(&video)?;
@@ -205,7 +202,11 @@ impl Jobs {
         let mut lanes = self.lock();
         let mut video = self.video(id)?;
         if !matches!(video.state, VideoState::Failed | VideoState::Cancelled) {
-            return Err(fault!(Conflict, "The video is {}: only a failed or cancelled one can be tried again.", video.state.as_str()));
+            return Err(fault!(
+                Conflict,
+                "The video is {}: only a failed or cancelled one can be tried again.",
+                video.state.as_str()
+            ));
         }
         video.state = VideoState::Queued;
         (video.error, video.warning, video.finished_at, video.attempts) = (None, None, None, 0);
@@ -251,7 +252,11 @@ impl Jobs {
             ));
         }
         if self.lock().recordings.waiting.len() >= self.settings.max_queue {
-            return Err(fault!(Busy, "{} recordings are waiting already: try again in a minute.", self.settings.max_queue));
+            return Err(fault!(
+                Busy,
+                "{} recordings are waiting already: try again in a minute.",
+                self.settings.max_queue
+            ));
         }
         let recording = self.store.insert_recording(&Recording {
             id: new_id(),
@@ -274,7 +279,9 @@ impl Jobs {
 
     /// A recording as it stands now.
     pub fn recording(&self, id: &str) -> Result<Recording> {
-        self.store.recording(id)?.ok_or_else(|| fault!(NotFound, "There is no such recording; it may have been deleted."))
+        self.store
+            .recording(id)?
+            .ok_or_else(|| fault!(NotFound, "There is no such recording; it may have been deleted."))
     }
 
     /// Ends all threads; work in progress is kept and goes on at the next start. False if some did not end in time.
@@ -294,17 +301,16 @@ impl Jobs {
 
     /// Stores and announces how a video stands, unless it was cancelled or deleted meanwhile.
     pub(super) fn settle_video(&self, video: &Video, stop: &Stop) -> Result<()> {
-        let _lanes = self.lock();
-        if stop.asked() {
-            return Ok(());
-        }
-        let stored = self.store.update_video(video);
-        self.hub.publish_video(video);
-        stored
+        let settle = || {
+            let stored = self.store.update_video(video);
+            self.hub.publish_video(video);
+            stored
+        };
+        stop.unless_asked(settle).unwrap_or(Ok(()))
     }
 
     /// Starts what may start.
-    fn dispatch(self: &Arc<Self>) {
+    pub(super) fn dispatch(self: &Arc<Self>) {
         let mut lanes = self.lock();
         if self.stopping.load(Ordering::Relaxed) {
             return;
@@ -316,7 +322,14 @@ impl Jobs {
         self.meter.videos_queued.set(lanes.videos.waiting.len() as i64);
     }
 
-    fn fill(self: &Arc<Self>, lane: &mut Lane, most: usize, name: &str, pick: fn(&mut Lanes) -> &mut Lane, work: fn(&Jobs, &str, &Stop)) {
+    fn fill(
+        self: &Arc<Self>,
+        lane: &mut Lane,
+        most: usize,
+        name: &str,
+        pick: fn(&mut Lanes) -> &mut Lane,
+        work: fn(&Jobs, &str, &Stop),
+    ) {
         while lane.running.len() < most {
             // One whose last thread is still ending waits for that.
             let Some(next) = lane.waiting.iter().position(|id| !lane.running.contains_key(id)) else { return };
@@ -358,7 +371,7 @@ impl Jobs {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Lanes> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{FrameRow, Jobs, Recording, RecordingState, Video, queue::{Stop, words}, timing::Timing};
+use super::{
+    FrameRow, Jobs, Recording, RecordingState, Video,
+    queue::{Stop, words},
+    timing::Timing,
+};
 use crate::{
     error::{Error, Result},
     event::Detection,
@@ -74,7 +78,12 @@ fn record(jobs: &Jobs, recording: &mut Recording, stop: &Stop) -> Result<u64> {
         let drawn = annotate(&frame, &found, style);
         let encoder = match &mut encoder {
             Some(encoder) => encoder,
-            none => none.insert(Encoder::create(&part, recording.format, Size::new(video.width, video.height), timing.rate())?),
+            none => none.insert(Encoder::create(
+                &part,
+                recording.format,
+                Size::new(video.width, video.height),
+                timing.rate(),
+            )?),
         };
         let (time, duration, repeats) = timing.of(row.frame as usize, recording.format == Format::Avi);
         for _ in 0..repeats {

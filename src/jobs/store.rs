@@ -123,8 +123,17 @@ impl Store {
             .execute(
                 sql,
                 params![
-                    video.seq, video.state.as_str(), video.width, video.height, video.frames_total.map(|n| n as i64),
-                    video.frames_done as i64, video.detect_fps, video.error, video.warning, video.finished_at, video.attempts,
+                    video.seq,
+                    video.state.as_str(),
+                    video.width,
+                    video.height,
+                    video.frames_total.map(|n| n as i64),
+                    video.frames_done as i64,
+                    video.detect_fps,
+                    video.error,
+                    video.warning,
+                    video.finished_at,
+                    video.attempts,
                 ],
             )
             .map_err(explain)?;
@@ -146,7 +155,10 @@ impl Store {
                     .map_err(explain)?;
             }
             let sql = "UPDATE videos SET frames_done=?2, attempts=0 WHERE seq=?1";
-            transaction.prepare_cached(sql).and_then(|mut s| s.execute(params![video, last.frame as i64 + 1])).map_err(explain)?;
+            transaction
+                .prepare_cached(sql)
+                .and_then(|mut s| s.execute(params![video, last.frame as i64 + 1]))
+                .map_err(explain)?;
         }
         transaction.commit().map_err(explain)
     }
@@ -180,9 +192,7 @@ impl Store {
     }
 
     pub fn video(&self, id: &str) -> Result<Option<Video>> {
-        self.read(|connection| {
-            connection.query_row("SELECT * FROM videos WHERE id=?1", [id], video_of_row).optional()
-        })
+        self.read(|connection| connection.query_row("SELECT * FROM videos WHERE id=?1", [id], video_of_row).optional())
     }
 
     /// Videos before `cursor` (a `seq`; None: from the newest), newest first.
@@ -251,9 +261,10 @@ fn video_of_row(row: &Row<'_>) -> rusqlite::Result<Video> {
 pub(super) fn explain(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DiskFull) => std::io::Error::from(std::io::ErrorKind::StorageFull).into(),
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-            Error::internal("The server's database is damaged: restore the data folder from a copy, or start with an empty one.", error)
-        }
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => Error::internal(
+            "The server's database is damaged: restore the data folder from a copy, or start with an empty one.",
+            error,
+        ),
         _ => Error::internal("The server's database failed; its log says more.", error),
     }
 }

@@ -57,8 +57,7 @@ pub struct Findings {
 impl Findings {
     /// Nothing will ever come out of this file.
     pub fn hopeless(&self) -> bool {
-        self.too_large.is_some()
-            || (!self.exposed && (self.refused.is_some() || self.encrypted || self.complete))
+        self.too_large.is_some() || (!self.exposed && (self.refused.is_some() || self.encrypted || self.complete))
     }
 }
 
@@ -79,10 +78,7 @@ impl Watch {
             watch.follow(&decode, pipeline.by_name("convert"), max_pixels);
             watch.prepare_decoders(&decode, full_range);
         }
-        if let Some(pad) = pipeline
-            .by_name("convert")
-            .and_then(|convert| convert.static_pad("sink"))
-        {
+        if let Some(pad) = pipeline.by_name("convert").and_then(|convert| convert.static_pad("sink")) {
             watch.guard(&pad, max_pixels);
         }
         watch
@@ -123,10 +119,7 @@ impl Watch {
             }
             watch.lock().exposed = true;
             // The launch text links the first pad; a stream that starts anew in mid-file gives another.
-            if let Some(sink) = next
-                .as_ref()
-                .and_then(|next| next.upgrade())
-                .and_then(|next| next.static_pad("sink"))
+            if let Some(sink) = next.as_ref().and_then(|next| next.upgrade()).and_then(|next| next.static_pad("sink"))
                 && !sink.is_linked()
                 && let Err(error) = pad.link(&sink)
             {
@@ -155,11 +148,7 @@ impl Watch {
                 return false;
             }
             Some("text" | "subpicture" | "closedcaption" | "meta") if behind_demuxer(pad) => return false,
-            _ if matches!(
-                name,
-                "application/x-cenc" | "application/x-cbcs" | "application/x-webm-enc"
-            ) =>
-            {
+            _ if matches!(name, "application/x-cenc" | "application/x-cbcs" | "application/x-webm-enc") => {
                 found.encrypted = true;
                 return false;
             }
@@ -197,9 +186,7 @@ impl Watch {
         };
         let watch = self.clone();
         bin.connect_element_added(move |_, element| {
-            let class = element
-                .factory()
-                .and_then(|factory| factory.metadata("klass").map(str::to_owned));
+            let class = element.factory().and_then(|factory| factory.metadata("klass").map(str::to_owned));
             let Some(pad) = element.static_pad("sink") else {
                 return;
             };
@@ -237,9 +224,7 @@ impl Watch {
                 Some(gst::EventView::Caps(event)) => event.caps(),
                 _ => return gst::PadProbeReturn::Ok,
             };
-            let size = gst_video::VideoInfo::from_caps(caps)
-                .map(|video| square(&video))
-                .ok();
+            let size = gst_video::VideoInfo::from_caps(caps).map(|video| square(&video)).ok();
             match size.filter(|size| size.pixels() > max_pixels) {
                 Some(size) => {
                     watch.lock().too_large.get_or_insert(size);
@@ -250,11 +235,9 @@ impl Watch {
         });
         // Without their caps the pictures that follow would be taken for small ones.
         let watch = self.clone();
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            match watch.lock().too_large {
-                Some(_) => gst::PadProbeReturn::Drop,
-                None => gst::PadProbeReturn::Ok,
-            }
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| match watch.lock().too_large {
+            Some(_) => gst::PadProbeReturn::Drop,
+            None => gst::PadProbeReturn::Ok,
         });
     }
 }
@@ -281,15 +264,12 @@ fn plain(stream: &gst::StructureRef) -> bool {
         return true;
     }
     stream.get::<&str>("chroma-format") == Ok("4:2:0")
-        && ["bit-depth-luma", "bit-depth-chroma"]
-            .into_iter()
-            .all(|depth| stream.get::<u32>(depth) == Ok(8))
+        && ["bit-depth-luma", "bit-depth-chroma"].into_iter().all(|depth| stream.get::<u32>(depth) == Ok(8))
 }
 
 /// The caps with the full range, where they tell a colour space at all.
 fn widened(caps: &gst::CapsRef) -> Option<gst::Caps> {
-    let told: gst_video::VideoColorimetry =
-        caps.structure(0)?.get::<&str>("colorimetry").ok()?.parse().ok()?;
+    let told: gst_video::VideoColorimetry = caps.structure(0)?.get::<&str>("colorimetry").ok()?.parse().ok()?;
     let range = gst_video::VideoColorRange::Range0_255;
     let full = gst_video::VideoColorimetry::new(range, told.matrix(), told.transfer(), told.primaries());
     let mut caps = caps.to_owned();
@@ -299,51 +279,31 @@ fn widened(caps: &gst::CapsRef) -> Option<gst::Caps> {
 
 /// How a person names a stream's samples, where its parser says it.
 fn samples(stream: &gst::StructureRef) -> Option<String> {
-    let (chroma, bits) = (
-        stream.get::<&str>("chroma-format").ok()?,
-        stream.get::<u32>("bit-depth-luma").ok()?,
-    );
-    Some(format!(
-        "{bits}-bit {}",
-        if chroma == "4:0:0" { "grey" } else { chroma }
-    ))
+    let (chroma, bits) = (stream.get::<&str>("chroma-format").ok()?, stream.get::<u32>("bit-depth-luma").ok()?);
+    Some(format!("{bits}-bit {}", if chroma == "4:0:0" { "grey" } else { chroma }))
 }
 
 /// The size with square pixels; videoscale keeps the height.
 fn square(video: &gst_video::VideoInfo) -> Size {
     let par = video.par();
-    let (num, den) = (
-        u64::from(par.numer().unsigned_abs()),
-        u64::from(par.denom().unsigned_abs()).max(1),
-    );
-    let width = (u64::from(video.width()) * num)
-        .div_ceil(den)
-        .max(u64::from(video.width()));
+    let (num, den) = (u64::from(par.numer().unsigned_abs()), u64::from(par.denom().unsigned_abs()).max(1));
+    let width = (u64::from(video.width()) * num).div_ceil(den).max(u64::from(video.width()));
     Size::new(u32::try_from(width).unwrap_or(u32::MAX), video.height())
 }
 
 /// Does the pad show what a demuxer found, and not the file itself?
 fn behind_demuxer(pad: &gst::Pad) -> bool {
-    maker(pad)
-        .and_then(|factory| factory.metadata("klass").map(|klass| klass.contains("Demux")))
-        .unwrap_or(false)
+    maker(pad).and_then(|factory| factory.metadata("klass").map(|klass| klass.contains("Demux"))).unwrap_or(false)
 }
 
 /// The factory of the element whose pad this is, or whose pad a ghost pad or a queue of decodebin shows.
 fn maker(pad: &gst::Pad) -> Option<gst::ElementFactory> {
-    let pad = pad
-        .downcast_ref::<gst::GhostPad>()
-        .and_then(|ghost| ghost.target())
-        .unwrap_or_else(|| pad.clone());
+    let pad = pad.downcast_ref::<gst::GhostPad>().and_then(|ghost| ghost.target()).unwrap_or_else(|| pad.clone());
     let element = pad.parent_element()?;
     let factory = element.factory()?;
     if factory.name() != "multiqueue" {
         return Some(factory);
     }
     let twin = element.static_pad(&pad.name().replace("src", "sink"))?.peer()?;
-    twin.downcast_ref::<gst::GhostPad>()
-        .and_then(|ghost| ghost.target())
-        .unwrap_or(twin)
-        .parent_element()?
-        .factory()
+    twin.downcast_ref::<gst::GhostPad>().and_then(|ghost| ghost.target()).unwrap_or(twin).parent_element()?.factory()
 }

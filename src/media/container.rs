@@ -21,6 +21,8 @@ pub enum Times {
     Stamps,
     /// From the first frame on: a broadcast's clock starts anywhere.
     Relative,
+    /// There are none: frames are counted at a fixed rate.
+    Counted,
 }
 
 /// A file's outer shape.
@@ -49,30 +51,17 @@ impl Container {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         if length == 0 {
-            return Err(fault!(
-                NotMedia,
-                "The file is empty: choose a video file and send it again."
-            ));
+            return Err(fault!(NotMedia, "The file is empty: choose a video file and send it again."));
         }
         let mut head = [0; 4096];
         let got = file.read_at(&mut head, 0)?;
         let head = &head[..got];
-        let plain = |mime, name, times| Self {
-            mime,
-            name,
-            complete: None,
-            lacks_index: false,
-            track: Track::default(),
-            times,
-        };
+        let plain =
+            |mime, name, times| Self { mime, name, complete: None, lacks_index: false, track: Track::default(), times };
         Ok(match head {
-            [_, _, _, _, b'f', b't', b'y', b'p', ..] => {
-                boxes(&file, length, head.get(8..12) == Some(b"qt  "))
-            }
+            [_, _, _, _, b'f', b't', b'y', b'p', ..] => boxes(&file, length, head.get(8..12) == Some(b"qt  ")),
             [_, _, _, _, kind @ ..]
-                if [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"]
-                    .iter()
-                    .any(|k| kind.starts_with(*k)) =>
+                if [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"].iter().any(|k| kind.starts_with(*k)) =>
             {
                 boxes(&file, length, true)
             }
@@ -81,17 +70,30 @@ impl Container {
             [b'F', b'L', b'V', ..] => plain("video/x-flv", Some("FLV"), Times::Stream),
             [b'O', b'g', b'g', b'S', ..] => plain("video/ogg", Some("Ogg"), Times::Stream),
             [0, 0, 1, 0xba, ..] => plain("video/mpeg", Some("MPEG-PS"), Times::Relative),
-            [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => {
-                plain("video/x-ms-asf", Some("ASF"), Times::Stream)
-            }
+            [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => plain("video/x-ms-asf", Some("ASF"), Times::Stream),
             _ if [(0, 188), (4, 192)]
                 .iter()
                 .any(|(at, step)| (0..3).all(|n| head.get(at + n * step) == Some(&0x47))) =>
             {
                 plain("video/mp2t", Some("MPEG-TS"), Times::Relative)
             }
-            _ => plain("application/octet-stream", None, Times::Stream),
+            _ => match raw(head) {
+                Some((mime, name)) => plain(mime, Some(name), Times::Counted),
+                None => plain("application/octet-stream", None, Times::Stream),
+            },
         })
+    }
+}
+
+/// A raw stream by its first NAL unit (ITU-T H.264 and H.265, annex B): a delimiter, parameters or SEI.
+fn raw(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    let unit = head.strip_prefix(&[0, 0, 0, 1]).or(head.strip_prefix(&[0, 0, 1]))?;
+    match *unit {
+        // Table 7-1 of H.264; the first bit is 0.
+        [first, ..] if first < 0x80 && matches!(first & 0x1f, 6 | 7 | 9) => Some(("video/h264", "H.264")),
+        // Table 7-1 of H.265; the layer is 0 and the temporal id 1.
+        [first, 1, ..] if matches!(first >> 1, 32..=35 | 39) => Some(("video/h265", "H.265")),
+        _ => None,
     }
 }
 
@@ -112,9 +114,7 @@ fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
         index |= kind == b"moov" || kind == b"moof";
         let size = match u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]])) {
             0 => length - at,
-            1 => u64::from_be_bytes([
-                head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15],
-            ]),
+            1 => u64::from_be_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]]),
             size => size,
         };
         // Junk after the last box (some cameras pad with zeros) is not a missing end.
@@ -136,29 +136,14 @@ fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
             break;
         }
     }
-    let (mime, name) = if quicktime {
-        ("video/quicktime", "QuickTime")
-    } else {
-        ("video/mp4", "MP4")
-    };
-    Container {
-        mime,
-        name: Some(name),
-        complete: Some(complete),
-        lacks_index: !index,
-        track,
-        times: Times::Stream,
-    }
+    let (mime, name) = if quicktime { ("video/quicktime", "QuickTime") } else { ("video/mp4", "MP4") };
+    Container { mime, name: Some(name), complete: Some(complete), lacks_index: !index, track, times: Times::Stream }
 }
 
 /// Compares the size that a Matroska segment announces with the file's (RFC 8794: an ID, then a length).
 fn ebml(head: &[u8], length: u64) -> Container {
     let webm = head[..head.len().min(64)].windows(4).any(|w| w == b"webm");
-    let (mime, name) = if webm {
-        ("video/webm", "WebM")
-    } else {
-        ("video/x-matroska", "Matroska")
-    };
+    let (mime, name) = if webm { ("video/webm", "WebM") } else { ("video/x-matroska", "Matroska") };
     let announced = vint(&head[4..]).and_then(|(size, used)| {
         let segment = 4 + used + usize::try_from(size?).ok()?;
         let body = head.get(segment..)?.strip_prefix(&[0x18, 0x53, 0x80, 0x67])?;

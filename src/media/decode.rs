@@ -33,6 +33,9 @@ pub struct MediaInfo {
     pub mime: &'static str,
 }
 
+/// A raw H.264 or H.265 stream is taken at this rate, which is FFmpeg's too.
+pub(super) const RAW_RATE: Rate = Rate { num: 25, den: 1 };
+
 /// Decodes a file: every frame of its first video track, upright, with square pixels, in I420.
 ///
 /// One thread reads; GStreamer decodes ahead by a few frames and then waits. Dropping it stops everything.
@@ -61,27 +64,19 @@ impl FileSource {
         if container.lacks_index {
             return Err(verdict::no_index());
         }
-        let pipeline = Template::get("file")?.build(&[("location", Value::Str(utf8(path)?))])?;
+        let name = if container.complete == Some(false) { "file-cut" } else { "file" };
+        let pipeline = Template::get(name)?.build(&[("location", Value::Str(utf8(path)?))])?;
         let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Playing)?;
         let Some(first) = run.pull()? else {
-            return Err(verdict::refusal(
-                &container,
-                &run.found(),
-                run.error(),
-                limits.max_pixels,
-            ));
+            return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
         };
         let duration = run.duration().filter(|_| container.name.is_some());
         run.check_duration(duration.unwrap_or(0.0))?;
-        let rate = first
-            .caps()
-            .and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok())
-            .and_then(|video| rate_of(&video));
-        let rate = container
-            .track
-            .average_rate()
-            .filter(|average| !plausible(rate, *average))
-            .or(rate);
+        let rate =
+            first.caps().and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok()).and_then(|video| rate_of(&video));
+        // A raw stream has no clock; its own hint is not followed, as FFmpeg does not follow it.
+        let rate = if container.times == Times::Counted { Some(RAW_RATE) } else { rate };
+        let rate = container.track.average_rate().filter(|average| !plausible(rate, *average)).or(rate);
         let mut clock = Clock::new(rate, container.times, &first);
         let source: Arc<str> = source.into();
         let first = clock.frame(&first, &source)?;
@@ -90,10 +85,7 @@ impl FileSource {
             rate,
             duration,
             frames: estimate(duration, rate, container.track.frames),
-            container: container
-                .name
-                .map(str::to_owned)
-                .or_else(|| run.tag::<gst::tags::ContainerFormat>()),
+            container: container.name.map(str::to_owned).or_else(|| run.tag::<gst::tags::ContainerFormat>()),
             codec: run.tag::<gst::tags::VideoCodec>(),
             mime: container.mime,
         };
@@ -131,18 +123,11 @@ impl FileSource {
         let Some(sample) = self.run.pull()? else {
             self.ended = true;
             return match self.run.found().too_large {
-                Some(_) => Err(verdict::refusal(
-                    &self.container,
-                    &self.run.found(),
-                    self.run.error(),
-                    self.max_pixels,
-                )),
+                Some(_) => Err(verdict::refusal(&self.container, &self.run.found(), self.run.error(), self.max_pixels)),
                 None => Ok(None),
             };
         };
-        let flags = sample
-            .buffer()
-            .map_or(gst::BufferFlags::empty(), |buffer| buffer.flags());
+        let flags = sample.buffer().map_or(gst::BufferFlags::empty(), |buffer| buffer.flags());
         let frame = self.clock.frame(&sample, &self.source)?;
         if flags.intersects(gst::BufferFlags::CORRUPTED | gst::BufferFlags::DISCONT) {
             self.damage.get_or_insert(frame.tag.time);
@@ -166,18 +151,13 @@ impl FileSource {
             ));
         }
         if self.ended && cut {
-            return Some(format!(
-                "The end of the file is missing; the frames up to {end:.1} s were used."
-            ));
+            return Some(format!("The end of the file is missing; the frames up to {end:.1} s were used."));
         }
         if self.ended && self.run.error().is_some() {
-            return Some(format!(
-                "The file is damaged after {end:.1} s; the frames up to there were used."
-            ));
+            return Some(format!("The file is damaged after {end:.1} s; the frames up to there were used."));
         }
-        self.damage.map(|time| {
-            format!("The file is damaged around {time:.1} s: some frames may be missing or look wrong.")
-        })
+        self.damage
+            .map(|time| format!("The file is damaged around {time:.1} s: some frames may be missing or look wrong."))
     }
 }
 
@@ -196,14 +176,7 @@ struct Clock {
 impl Clock {
     fn new(rate: Option<Rate>, times: Times, first: &gst::Sample) -> Self {
         let step = rate.map_or(0.04, |rate| 1.0 / rate.per_second());
-        Self {
-            times,
-            origin: origin(first, times),
-            step,
-            frame: 0,
-            last: None,
-            shown: step,
-        }
+        Self { times, origin: origin(first, times), step, frame: 0, last: None, shown: step }
     }
 
     /// Where the last frame ends, in seconds.
@@ -213,21 +186,18 @@ impl Clock {
 
     fn frame(&mut self, sample: &gst::Sample, source: &Arc<str>) -> Result<Frame> {
         // Microseconds: finer than any container, and the same number wherever it is printed.
-        let stamped = stamp(sample, self.times).map(|time| time - self.origin);
-        let mut time = stamped
-            .unwrap_or_else(|| self.last.map_or(0.0, |last| last + self.step))
-            .max(0.0);
+        let stamped = match self.times {
+            Times::Counted => Some(self.frame as f64 * self.step),
+            times => stamp(sample, times).map(|time| time - self.origin),
+        };
+        let mut time = stamped.unwrap_or_else(|| self.last.map_or(0.0, |last| last + self.step)).max(0.0);
         time = (time * 1e6).round() / 1e6;
         if let Some(last) = self.last
             && time <= last
         {
             time = ((last + 1e-6) * 1e6).round() / 1e6;
         }
-        let tag = FrameTag {
-            source: source.clone(),
-            frame: self.frame,
-            time,
-        };
+        let tag = FrameTag { source: source.clone(), frame: self.frame, time };
         let frame = sample::frame(sample, tag)?;
         self.shown = sample
             .buffer()
@@ -256,18 +226,11 @@ pub(super) fn stamp(sample: &gst::Sample, times: Times) -> Option<f64> {
 
 /// From where a file's times are counted, given its first sample.
 pub(super) fn origin(first: &gst::Sample, times: Times) -> f64 {
-    if times == Times::Relative {
-        stamp(first, times).unwrap_or(0.0)
-    } else {
-        0.0
-    }
+    if times == Times::Relative { stamp(first, times).unwrap_or(0.0) } else { 0.0 }
 }
 
 fn rate_of(video: &gst_video::VideoInfo) -> Option<Rate> {
-    let (num, den) = (
-        u32::try_from(video.fps().numer()).ok()?,
-        u32::try_from(video.fps().denom()).ok()?,
-    );
+    let (num, den) = (u32::try_from(video.fps().numer()).ok()?, u32::try_from(video.fps().denom()).ok()?);
     (num > 0 && den > 0).then_some(Rate { num, den })
 }
 
@@ -279,9 +242,7 @@ fn plausible(rate: Option<Rate>, average: Rate) -> bool {
 
 /// How many frames a file gives: as many as fit into its duration, and no more than its index lists.
 fn estimate(duration: Option<f64>, rate: Option<Rate>, listed: Option<u64>) -> Option<u64> {
-    let fitting = duration
-        .zip(rate)
-        .map(|(seconds, rate)| (seconds * rate.per_second()).round() as u64);
+    let fitting = duration.zip(rate).map(|(seconds, rate)| (seconds * rate.per_second()).round() as u64);
     match (fitting, listed) {
         (Some(fitting), Some(listed)) => Some(fitting.min(listed)),
         (fitting, listed) => fitting.or(listed),
@@ -290,10 +251,5 @@ fn estimate(duration: Option<f64>, rate: Option<Rate>, listed: Option<u64>) -> O
 
 /// GStreamer takes paths as UTF-8.
 pub(super) fn utf8(path: &Path) -> Result<&str> {
-    path.to_str().ok_or_else(|| {
-        fault!(
-            BadRequest,
-            "The file's name is not UTF-8: rename it and try again."
-        )
-    })
+    path.to_str().ok_or_else(|| fault!(BadRequest, "The file's name is not UTF-8: rename it and try again."))
 }

@@ -68,10 +68,7 @@ impl FromStr for Format {
         match text {
             "avi" => Ok(Self::Avi),
             "mp4" => Ok(Self::Mp4),
-            other => Err(fault!(
-                BadRequest,
-                "The format {other:?} is not known: ask for avi or mp4."
-            )),
+            other => Err(fault!(BadRequest, "The format {other:?} is not known: ask for avi or mp4.")),
         }
     }
 }
@@ -108,19 +105,13 @@ impl Encoder {
         let shape = Value::Caps(shape::output(format, size));
         let location = Value::Str(utf8(path)?);
         let (pipeline, scratch) = match format {
-            Format::Avi => (
-                Template::get("record-avi")?.build(&[("location", location), ("shape", shape)])?,
-                None,
-            ),
+            Format::Avi => (Template::get("record-avi")?.build(&[("location", location), ("shape", shape)])?, None),
             Format::Mp4 => {
                 let mut scratch = path.as_os_str().to_owned();
                 scratch.push(".faststart");
                 let scratch = PathBuf::from(scratch);
-                let parameters = [
-                    ("location", location),
-                    ("shape", shape),
-                    ("faststart_file", Value::Str(utf8(&scratch)?)),
-                ];
+                let parameters =
+                    [("location", location), ("shape", shape), ("faststart_file", Value::Str(utf8(&scratch)?))];
                 (Template::get("record-mp4")?.build(&parameters)?, Some(scratch))
             }
         };
@@ -130,10 +121,7 @@ impl Encoder {
             .and_then(|source| source.downcast::<gst_app::AppSrc>().ok())
             .ok_or_else(|| broken("no appsrc named source"))?;
         let bus = pipeline.bus().ok_or_else(|| broken("no bus"))?;
-        let progress = Progress {
-            bytes: 0,
-            since: Instant::now(),
-        };
+        let progress = Progress { bytes: 0, since: Instant::now() };
         let path = path.to_owned();
         let encoder = Self {
             pipeline,
@@ -150,10 +138,7 @@ impl Encoder {
         };
         if let Err(error) = encoder.pipeline.set_state(gst::State::Playing) {
             encoder.check()?;
-            return Err(Error::internal(
-                "The server could not start to write the video.",
-                error,
-            ));
+            return Err(Error::internal("The server could not start to write the video.", error));
         }
         Ok(encoder)
     }
@@ -178,10 +163,7 @@ impl Encoder {
             self.caps = Some(caps);
         }
         let (pts, length) = match self.format {
-            Format::Avi => (
-                self.tick(self.frames),
-                self.tick(self.frames + 1) - self.tick(self.frames),
-            ),
+            Format::Avi => (self.tick(self.frames), self.tick(self.frames + 1) - self.tick(self.frames)),
             // mp4mux has no gap before a lone track: a late first frame is shown from the start instead, so
             // that all others keep their times.
             Format::Mp4 if self.frames == 0 => (gst::ClockTime::ZERO, clock(time + duration)),
@@ -194,10 +176,7 @@ impl Encoder {
             buffer.set_duration(length);
         }
         if let Err(flow) = self.source.push_buffer(buffer) {
-            self.wait(|_| false).and(Err(Error::internal(
-                "The server could not write the video.",
-                flow,
-            )))?;
+            self.wait(|_| false).and(Err(Error::internal("The server could not write the video.", flow)))?;
         }
         self.frames += 1;
         Ok(())
@@ -209,14 +188,9 @@ impl Encoder {
     /// As [`Encoder::push`]; [`Internal`](crate::error::Kind::Internal) too when there was no frame.
     pub fn finish(mut self) -> Result<()> {
         if self.frames == 0 {
-            return Err(Error::internal(
-                "There is no picture to write into the video.",
-                "finish without a frame",
-            ));
+            return Err(Error::internal("There is no picture to write into the video.", "finish without a frame"));
         }
-        self.source
-            .end_of_stream()
-            .map_err(|flow| Error::internal("The server could not end the video.", flow))?;
+        self.source.end_of_stream().map_err(|flow| Error::internal("The server could not end the video.", flow))?;
         self.wait(|_| false)?;
         self.finished = true;
         Ok(())
@@ -231,10 +205,7 @@ impl Encoder {
             }
             // Long enough to be cheap, short enough that the queue never runs dry.
             let wanted = [gst::MessageType::Error, gst::MessageType::Eos];
-            match self
-                .bus
-                .timed_pop_filtered(gst::ClockTime::from_mseconds(2), &wanted)
-            {
+            match self.bus.timed_pop_filtered(gst::ClockTime::from_mseconds(2), &wanted) {
                 Some(message) => {
                     return if let gst::MessageView::Error(error) = message.view() {
                         Err(failure(error))
@@ -259,8 +230,7 @@ impl Encoder {
 
     /// When frame n of a constant rate is shown.
     fn tick(&self, frame: u64) -> gst::ClockTime {
-        let nanoseconds =
-            u128::from(frame) * 1_000_000_000 * u128::from(self.rate.den) / u128::from(self.rate.num);
+        let nanoseconds = u128::from(frame) * 1_000_000_000 * u128::from(self.rate.den) / u128::from(self.rate.num);
         gst::ClockTime::from_nseconds(u64::try_from(nanoseconds).unwrap_or(u64::MAX - 1))
     }
 }
@@ -297,10 +267,7 @@ impl Progress {
             .map(|meta| meta.len())
             .sum();
         if bytes != self.bytes {
-            *self = Self {
-                bytes,
-                since: Instant::now(),
-            };
+            *self = Self { bytes, since: Instant::now() };
         }
         if self.since.elapsed() > STALL {
             return Err(Error::internal(
@@ -368,12 +335,5 @@ fn bounded(rate: Rate, most: u32) -> Rate {
         (before, now) = (now, next);
         (num, den) = (den, num % den);
     }
-    if now.1 == 0 {
-        Rate { num: most, den: 1 }
-    } else {
-        Rate {
-            num: (now.0 as u32).max(1),
-            den: now.1 as u32,
-        }
-    }
+    if now.1 == 0 { Rate { num: most, den: 1 } } else { Rate { num: (now.0 as u32).max(1), den: now.1 as u32 } }
 }

@@ -16,23 +16,13 @@ use std::time::Duration;
 
 use gstreamer as gst;
 
+pub use crate::config::Limits;
 pub use decode::{FileSource, MediaInfo};
 pub use encode::{Encoder, Format};
 pub use pictures::{FilePictures, Picture};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 
 use crate::{error::Result, fault};
-
-/// What a file may ask of the service; beyond it, it is refused in words.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Pixels of one frame.
-    pub max_pixels: u64,
-    /// Seconds of stream time.
-    pub max_duration: f64,
-    /// A decoder that gives nothing for so long is stopped.
-    pub stall: Duration,
-}
 
 /// A frame rate as a fraction, frames per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +49,7 @@ impl std::fmt::Display for Rate {
 /// [`Kind::Unavailable`] when GStreamer itself does not start.
 pub fn init() -> Result<()> {
     gst::init().map_err(|error| {
-        fault!(
-            Unavailable,
-            "GStreamer does not start; `sightglass doctor` says more."
-        )
-        .with_cause(error)
+        fault!(Unavailable, "GStreamer does not start; `sightglass doctor` says more.").with_cause(error)
     })
 }
 
@@ -94,25 +80,19 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
         ("vp8dec", "decoding VP8", GOOD),
         ("vp9dec", "decoding VP9", GOOD),
         ("jpegdec", "decoding motion JPEG", GOOD),
-        (
-            "jpegenc",
-            "pictures for browsers that cannot decode the file",
-            GOOD,
-        ),
+        ("jpegenc", "pictures for browsers that cannot decode the file", GOOD),
         ("avenc_mpeg4", "recording AVI", LIBAV),
         ("avimux", "recording AVI", GOOD),
         ("x264enc", "recording MP4", UGLY),
         ("mp4mux", "recording MP4", GOOD),
     ]
-    .map(|(element, purpose, package)| {
-        (
-            element,
-            purpose,
-            package,
-            gst::ElementFactory::find(element).is_some(),
-        )
-    })
+    .map(|(element, purpose, package)| (element, purpose, package, has_element(element)))
     .into()
+}
+
+/// Is there an element of this name?
+pub fn has_element(name: &str) -> bool {
+    gst::ElementFactory::find(name).is_some()
 }
 
 /// GStreamer's version, as it says it.
@@ -126,11 +106,7 @@ pub fn version() -> String {
 /// # Errors
 /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) when an element is missing or no picture comes out.
 pub fn probe_decoder() -> Result<()> {
-    let limits = Limits {
-        max_pixels: 1 << 20,
-        max_duration: 60.0,
-        stall: Duration::from_secs(5),
-    };
+    let limits = Limits { max_pixels: 1 << 20, max_duration: 60.0, stall: Duration::from_secs(5) };
     let pipeline = Template::get("test-pattern")?.build(&[])?;
     let mut run = running::Running::start(pipeline, &limits, false, gst::State::Playing)?;
     let mut pictures = 0;
@@ -139,10 +115,7 @@ pub fn probe_decoder() -> Result<()> {
     }
     match (pictures, run.error()) {
         (1.., None) => Ok(()),
-        (_, error) => Err(fault!(
-            Unavailable,
-            "No video can be decoded; `sightglass doctor` says what is missing."
-        )
-        .with_cause(error.map_or_else(|| "no picture came out".to_owned(), ToString::to_string))),
+        (_, error) => Err(fault!(Unavailable, "No video can be decoded; `sightglass doctor` says what is missing.")
+            .with_cause(error.map_or_else(|| "no picture came out".to_owned(), ToString::to_string))),
     }
 }

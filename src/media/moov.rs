@@ -27,10 +27,7 @@ impl Track {
     /// Frames per second over the whole track.
     pub fn average_rate(self) -> Option<Rate> {
         let (frames, seconds) = (self.frames? as f64, self.seconds?);
-        let rate = Rate {
-            num: (frames / seconds * 1000.0).round().min(1e9) as u32,
-            den: 1000,
-        };
+        let rate = Rate { num: (frames / seconds * 1000.0).round().min(1e9) as u32, den: 1000 };
         (rate.num > 0).then_some(rate)
     }
 }
@@ -58,9 +55,7 @@ pub fn read(file: &File, start: u64, end: u64) -> Track {
                 .and_then(count)
                 .filter(|n| *n > 0),
             seconds: find(file, media, b"mdhd").and_then(|header| seconds(file, header)),
-            full_range: find(file, table, b"stsd")
-                .and_then(|span| full_range(file, span))
-                .unwrap_or(false),
+            full_range: find(file, table, b"stsd").and_then(|span| full_range(file, span)).unwrap_or(false),
         })
     };
     let tracks = children(file, Span { start, end }).filter(|(kind, _)| kind == b"trak");
@@ -74,24 +69,16 @@ pub fn read(file: &File, start: u64, end: u64) -> Track {
 fn seconds(file: &File, header: Span) -> Option<f64> {
     let [version, ..] = bytes::<4>(file, header.start)?;
     let (scale, duration) = if version == 1 {
-        (
-            bytes(file, header.start + 20)?,
-            u64::from_be_bytes(bytes(file, header.start + 24)?),
-        )
+        (bytes(file, header.start + 20)?, u64::from_be_bytes(bytes(file, header.start + 24)?))
     } else {
-        (
-            bytes(file, header.start + 12)?,
-            u64::from(u32::from_be_bytes(bytes(file, header.start + 16)?)),
-        )
+        (bytes(file, header.start + 12)?, u64::from(u32::from_be_bytes(bytes(file, header.start + 16)?)))
     };
     let scale = u32::from_be_bytes(scale);
     (scale > 0 && duration > 0).then(|| duration as f64 / f64::from(scale))
 }
 
 fn find(file: &File, parent: Span, kind: &[u8; 4]) -> Option<Span> {
-    children(file, parent)
-        .find(|(found, _)| found == kind)
-        .map(|(_, span)| span)
+    children(file, parent).find(|(found, _)| found == kind).map(|(_, span)| span)
 }
 
 fn children(file: &File, parent: Span) -> impl Iterator<Item = ([u8; 4], Span)> {
@@ -103,13 +90,8 @@ fn children(file: &File, parent: Span) -> impl Iterator<Item = ([u8; 4], Span)> 
             1 => (16, u64::from_be_bytes(bytes(file, at + 8)?)),
             size => (8, size),
         };
-        let end = at
-            .checked_add(size)
-            .filter(|end| size >= header && *end <= parent.end)?;
-        let span = Span {
-            start: at + header,
-            end,
-        };
+        let end = at.checked_add(size).filter(|end| size >= header && *end <= parent.end)?;
+        let span = Span { start: at + header, end };
         at = end;
         Some((kind, span))
     })
@@ -123,10 +105,7 @@ fn bytes<const N: usize>(file: &File, at: u64) -> Option<[u8; N]> {
 
 /// The range flag of a `colr` box of type `nclx` in the first sample description.
 fn full_range(file: &File, descriptions: Span) -> Option<bool> {
-    let entry = Span {
-        start: descriptions.start + 8,
-        end: descriptions.end,
-    };
+    let entry = Span { start: descriptions.start + 8, end: descriptions.end };
     let (_, entry) = children(file, entry).next()?;
     let mut body = vec![0; usize::try_from((entry.end - entry.start).min(LONGEST_DESCRIPTION)).ok()?];
     file.read_exact_at(&mut body, entry.start).ok()?;

@@ -8,7 +8,7 @@ use gstreamer as gst;
 use super::{
     Limits, Template, Value,
     container::{Container, Times},
-    decode::{origin, stamp, utf8},
+    decode::{RAW_RATE, origin, stamp, utf8},
     running::Running,
     verdict,
 };
@@ -34,6 +34,8 @@ pub struct FilePictures {
     times: Times,
     origin: f64,
     from: f64,
+    /// Pictures so far, of a stream whose times are counted.
+    count: u64,
 }
 
 impl FilePictures {
@@ -53,26 +55,18 @@ impl FilePictures {
             .field("height", gst::IntRange::new(1, i32::MAX))
             .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
             .build();
-        let pipeline = Template::get("pictures")?
-            .build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
+        let pipeline =
+            Template::get("pictures")?.build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
         let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Paused)?;
         if !run.preroll()? {
-            return Err(verdict::refusal(
-                &container,
-                &run.found(),
-                run.error(),
-                limits.max_pixels,
-            ));
+            return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
         }
         let times = container.times;
         let origin = run.prerolled().map_or(0.0, |first| origin(&first, times));
-        run.play_from(origin + from - LEAD)?;
-        Ok(Self {
-            run,
-            times,
-            origin,
-            from,
-        })
+        // Without times nothing can be found by time: such a stream is played from its start.
+        let start = if times == Times::Counted { 0.0 } else { origin + from - LEAD };
+        run.play_from(start)?;
+        Ok(Self { run, times, origin, from, count: 0 })
     }
 
     /// The next picture, None at the end.
@@ -81,21 +75,20 @@ impl FilePictures {
     /// [`Unprocessable`](crate::error::Kind::Unprocessable) when the decoder stalls.
     pub fn next_picture(&mut self) -> Result<Option<Picture>> {
         while let Some(sample) = self.run.pull()? {
-            let time = stamp(&sample, self.times).map_or(0.0, |time| (time - self.origin).max(0.0));
+            let stamped = match self.times {
+                Times::Counted => Some(self.count as f64 / RAW_RATE.per_second()),
+                times => stamp(&sample, times).map(|time| time - self.origin),
+            };
+            self.count += 1;
+            let time = stamped.map_or(0.0, |time| time.max(0.0));
             let time = (time * 1e6).round() / 1e6;
             if time < self.from - SAME {
                 continue;
             }
-            let broken =
-                |why: &str| Error::internal("The server could not make a picture of the video.", why);
+            let broken = |why: &str| Error::internal("The server could not make a picture of the video.", why);
             let buffer = sample.buffer_owned().ok_or_else(|| broken("no buffer"))?;
-            let memory = buffer
-                .into_mapped_buffer_readable()
-                .map_err(|_| broken("not readable"))?;
-            return Ok(Some(Picture {
-                time,
-                jpeg: Bytes::from_owner(memory),
-            }));
+            let memory = buffer.into_mapped_buffer_readable().map_err(|_| broken("not readable"))?;
+            return Ok(Some(Picture { time, jpeg: Bytes::from_owner(memory) }));
         }
         Ok(None)
     }

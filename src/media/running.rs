@@ -50,24 +50,13 @@ impl Running {
     ///
     /// # Errors
     /// [`crate::error::Kind::Internal`] when the pipeline has no appsink or does not start.
-    pub fn start(
-        pipeline: gst::Pipeline,
-        limits: &Limits,
-        full_range: bool,
-        state: gst::State,
-    ) -> Result<Self> {
+    pub fn start(pipeline: gst::Pipeline, limits: &Limits, full_range: bool, state: gst::State) -> Result<Self> {
         let sink = pipeline
             .by_name("sink")
             .and_then(|sink| sink.downcast::<gst_app::AppSink>().ok())
-            .ok_or_else(|| {
-                Error::internal(
-                    "A media pipeline of the server is broken.",
-                    "no appsink named sink",
-                )
-            })?;
-        let bus = pipeline
-            .bus()
-            .ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no bus"))?;
+            .ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no appsink named sink"))?;
+        let bus =
+            pipeline.bus().ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no bus"))?;
         let watch = Watch::attach(&pipeline, limits.max_pixels, full_range);
         lend_strides(&sink);
         let running = Self {
@@ -94,16 +83,10 @@ impl Running {
     /// [`crate::error::Kind::Unprocessable`] when nothing comes for longer than the stall limit.
     pub fn pull(&mut self) -> Result<Option<gst::Sample>> {
         let begun = Instant::now();
-        let patience = if self.started {
-            self.stall
-        } else {
-            self.stall.min(OPEN)
-        };
+        let patience = if self.started { self.stall } else { self.stall.min(OPEN) };
         let mut failed: Option<Instant> = None;
         loop {
-            let sample = self
-                .sink
-                .try_pull_sample(gst::ClockTime::from_mseconds(LOOK.as_millis() as u64));
+            let sample = self.sink.try_pull_sample(gst::ClockTime::from_mseconds(LOOK.as_millis() as u64));
             self.read_bus();
             if sample.is_some() {
                 self.started = true;
@@ -135,9 +118,7 @@ impl Running {
     pub fn preroll(&mut self) -> Result<bool> {
         let begun = Instant::now();
         loop {
-            let (outcome, _, _) = self
-                .pipeline
-                .state(gst::ClockTime::from_mseconds(LOOK.as_millis() as u64));
+            let (outcome, _, _) = self.pipeline.state(gst::ClockTime::from_mseconds(LOOK.as_millis() as u64));
             self.read_bus();
             if outcome == Ok(gst::StateChangeSuccess::Success) {
                 return Ok(!self.sink.is_eos());
@@ -167,15 +148,10 @@ impl Running {
     pub fn play_from(&mut self, seconds: f64) -> Result<()> {
         if seconds > 0.0 {
             let to = gst::ClockTime::from_nseconds((seconds * 1e9) as u64);
-            self.pipeline
-                .seek_simple(gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE, to)
-                .map_err(|error| {
-                    fault!(
-                        Unprocessable,
-                        "The video cannot be shown from there: its file has no way to jump."
-                    )
+            self.pipeline.seek_simple(gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE, to).map_err(|error| {
+                fault!(Unprocessable, "The video cannot be shown from there: its file has no way to jump.")
                     .with_cause(error)
-                })?;
+            })?;
         }
         self.pipeline
             .set_state(gst::State::Playing)
@@ -193,10 +169,7 @@ impl Running {
                 gst::MessageView::Warning(message) => {
                     tracing::debug!(warning = %message.error(), debug = ?message.debug(), "pipeline warning")
                 }
-                gst::MessageView::Tag(message) => self
-                    .tags
-                    .make_mut()
-                    .insert(&message.tags(), gst::TagMergeMode::Keep),
+                gst::MessageView::Tag(message) => self.tags.make_mut().insert(&message.tags(), gst::TagMergeMode::Keep),
                 _ => {}
             }
         }

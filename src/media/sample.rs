@@ -32,30 +32,17 @@ pub fn frame(sample: &gst::Sample, tag: FrameTag) -> Result<Frame> {
     }
     .ok_or_else(|| broken("a negative stride"))?;
     let size = Size::new(info.width(), info.height());
-    let memory = buffer
-        .into_mapped_buffer_readable()
-        .map_err(|_| broken("not readable"))?;
+    let memory = buffer.into_mapped_buffer_readable().map_err(|_| broken("not readable"))?;
     let memory = Bytes::from_owner(memory);
     let part = |(offset, stride): (usize, usize), size: Size| -> Option<Plane> {
         let (width, height) = (size.width as usize, size.height as usize);
-        let end = offset
-            .checked_add(stride.checked_mul(height.checked_sub(1)?)?)?
-            .checked_add(width)?;
-        (stride >= width && end <= memory.len()).then(|| Plane {
-            data: memory.slice(offset..memory.len().min(offset + stride * height)),
-            stride,
-        })
+        let end = offset.checked_add(stride.checked_mul(height.checked_sub(1)?)?)?.checked_add(width)?;
+        (stride >= width && end <= memory.len())
+            .then(|| Plane { data: memory.slice(offset..memory.len().min(offset + stride * height)), stride })
     };
     let pixels = (|| {
-        let planes = [
-            part(planes[0], size)?,
-            part(planes[1], size.chroma())?,
-            part(planes[2], size.chroma())?,
-        ];
-        Some(Pixels::I420 {
-            planes,
-            colour: colour(&info),
-        })
+        let planes = [part(planes[0], size)?, part(planes[1], size.chroma())?, part(planes[2], size.chroma())?];
+        Some(Pixels::I420 { planes, colour: colour(&info) })
     })()
     .ok_or_else(|| broken("a plane lies outside its memory"))?;
     Ok(Frame { tag, size, pixels })
@@ -71,10 +58,6 @@ fn colour(info: &gst_video::VideoInfo) -> Colour {
         _ if info.height() > 576 => Matrix::Bt709,
         _ => Matrix::Bt601,
     };
-    let range = if colorimetry.range() == VideoColorRange::Range0_255 {
-        Range::Full
-    } else {
-        Range::Limited
-    };
+    let range = if colorimetry.range() == VideoColorRange::Range0_255 { Range::Full } else { Range::Limited };
     Colour { matrix, range }
 }

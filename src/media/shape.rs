@@ -12,18 +12,10 @@ use crate::{
 /// What a frame is, as caps.
 pub fn input(frame: &Frame, rate: Rate) -> gst::Caps {
     let (format, colour) = match &frame.pixels {
-        Pixels::I420 { colour, .. } => (
-            "I420",
-            colorimetry(Colour {
-                range: Range::Limited,
-                ..*colour
-            }),
-        ),
+        Pixels::I420 { colour, .. } => ("I420", colorimetry(Colour { range: Range::Limited, ..*colour })),
         Pixels::Bgr(_) => ("BGR", "sRGB"),
     };
-    caps(format, frame.size, colour)
-        .field("framerate", gst::Fraction::new(rate.num as i32, rate.den as i32))
-        .build()
+    caps(format, frame.size, colour).field("framerate", gst::Fraction::new(rate.num as i32, rate.den as i32)).build()
 }
 
 /// What the encoder gets: limited range always, for players that ignore what the file says of it.
@@ -32,29 +24,13 @@ pub fn input(frame: &Frame, rate: Rate) -> gst::Caps {
 pub fn output(format: Format, size: Size) -> gst::Caps {
     match format {
         Format::Avi => {
-            let matrix = if size.height > 576 {
-                Matrix::Bt709
-            } else {
-                Matrix::Bt601
-            };
-            caps(
-                "I420",
-                size,
-                colorimetry(Colour {
-                    matrix,
-                    range: Range::Limited,
-                }),
-            )
-            .build()
+            let matrix = if size.height > 576 { Matrix::Bt709 } else { Matrix::Bt601 };
+            caps("I420", size, colorimetry(Colour { matrix, range: Range::Limited })).build()
         }
         Format::Mp4 => {
             let even = Size::new(size.width.next_multiple_of(2), size.height.next_multiple_of(2));
-            let known = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020].map(|matrix| {
-                colorimetry(Colour {
-                    matrix,
-                    range: Range::Limited,
-                })
-            });
+            let known = [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020]
+                .map(|matrix| colorimetry(Colour { matrix, range: Range::Limited }));
             let mut caps = caps("I420", even, known[0]).build();
             caps.make_mut().set("colorimetry", gst::List::new(known));
             caps
@@ -89,18 +65,9 @@ const fn colorimetry(colour: Colour) -> &'static str {
 pub fn buffer(frame: &Frame) -> Result<gst::Buffer> {
     let squeezed: [Plane; 3];
     let (format, planes): (_, &[Plane]) = match &frame.pixels {
-        Pixels::I420 {
-            planes,
-            colour: Colour {
-                range: Range::Full, ..
-            },
-        } => {
+        Pixels::I420 { planes, colour: Colour { range: Range::Full, .. } } => {
             let [luma, cb, cr] = planes;
-            squeezed = [
-                squeeze(luma, 16.0, 219.0),
-                squeeze(cb, 16.0, 224.0),
-                squeeze(cr, 16.0, 224.0),
-            ];
+            squeezed = [squeeze(luma, 16.0, 219.0), squeeze(cb, 16.0, 224.0), squeeze(cr, 16.0, 224.0)];
             (gst_video::VideoFormat::I420, &squeezed)
         }
         Pixels::I420 { planes, .. } => (gst_video::VideoFormat::I420, planes),
@@ -136,12 +103,5 @@ pub fn buffer(frame: &Frame) -> Result<gst::Buffer> {
 /// Maps samples from 0..=255 to `low..=low + span` (ITU-T H.273, 8.3).
 fn squeeze(plane: &Plane, low: f64, span: f64) -> Plane {
     let table: [u8; 256] = std::array::from_fn(|sample| (low + sample as f64 * span / 255.0).round() as u8);
-    Plane {
-        data: plane
-            .data
-            .iter()
-            .map(|sample| table[usize::from(*sample)])
-            .collect(),
-        stride: plane.stride,
-    }
+    Plane { data: plane.data.iter().map(|sample| table[usize::from(*sample)]).collect(), stride: plane.stride }
 }

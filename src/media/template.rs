@@ -17,6 +17,7 @@ use crate::{
 /// Every pipeline of the service: its name and its TOML. A new file in `pipelines/` is a new row here.
 pub const TEMPLATES: &[(&str, &str)] = &[
     ("file", include_str!("../../pipelines/file.toml")),
+    ("file-cut", include_str!("../../pipelines/file-cut.toml")),
     ("pictures", include_str!("../../pipelines/pictures.toml")),
     ("record-avi", include_str!("../../pipelines/record-avi.toml")),
     ("record-mp4", include_str!("../../pipelines/record-mp4.toml")),
@@ -87,10 +88,8 @@ impl Template {
     /// # Errors
     /// [`Kind::Internal`] for an unknown name and for TOML that says something else than a pipeline.
     pub fn get(name: &str) -> Result<Self> {
-        let (_, text) = TEMPLATES
-            .iter()
-            .find(|(known, _)| *known == name)
-            .ok_or_else(|| flaw(name, "it is not in the table"))?;
+        let (_, text) =
+            TEMPLATES.iter().find(|(known, _)| *known == name).ok_or_else(|| flaw(name, "it is not in the table"))?;
         Self::parse(name, text)
     }
 
@@ -126,26 +125,18 @@ impl Template {
             .map_err(|error| flaw(&self.name, error))?
             .downcast::<gst::Pipeline>()
             .map_err(|_| flaw(&self.name, "the launch text is a single element"))?;
-        if let Some((unknown, _)) = values
-            .iter()
-            .find(|(name, _)| !self.parameters.contains_key(*name))
-        {
+        if let Some((unknown, _)) = values.iter().find(|(name, _)| !self.parameters.contains_key(*name)) {
             return Err(flaw(&self.name, format!("unknown parameter {unknown}")));
         }
         for (name, parameter) in &self.parameters {
-            let given = values
-                .iter()
-                .find(|(given, _)| given == name)
-                .map(|(_, value)| value.clone());
+            let given = values.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
             let value = match (given, &parameter.default) {
                 (Some(value), _) => value,
                 (None, Some(default)) => written(parameter.kind, default)
                     .ok_or_else(|| flaw(&self.name, format!("the default of {name}")))?,
                 (None, None) => return Err(flaw(&self.name, format!("parameter {name} is missing"))),
             };
-            parameter
-                .set(&pipeline, &value)
-                .map_err(|why| flaw(&self.name, format!("parameter {name}: {why}")))?;
+            parameter.set(&pipeline, &value).map_err(|why| flaw(&self.name, format!("parameter {name}: {why}")))?;
         }
         Ok(pipeline)
     }
@@ -153,9 +144,7 @@ impl Template {
 
 impl Parameter {
     fn set(&self, pipeline: &gst::Pipeline, value: &Value<'_>) -> Result<(), String> {
-        let element = pipeline
-            .by_name(&self.element)
-            .ok_or_else(|| format!("no element is named {}", self.element))?;
+        let element = pipeline.by_name(&self.element).ok_or_else(|| format!("no element is named {}", self.element))?;
         let spec = element
             .find_property(&self.property)
             .ok_or_else(|| format!("{} has no property {}", self.element, self.property))?;
@@ -174,9 +163,7 @@ impl Parameter {
                 gst::glib::Type::U64 => u64::try_from(*integer).map_err(|_| fits(*integer))?.to_value(),
                 _ => integer.to_value(),
             },
-            (ParameterType::Float, Value::Float(float)) if real == gst::glib::Type::F32 => {
-                (*float as f32).to_value()
-            }
+            (ParameterType::Float, Value::Float(float)) if real == gst::glib::Type::F32 => (*float as f32).to_value(),
             (ParameterType::Float, Value::Float(float)) => float.to_value(),
             (kind, value) => return Err(format!("{value:?} is no {kind:?}")),
         };
@@ -195,12 +182,8 @@ impl Parameter {
 }
 
 fn number(value: &gst::glib::Value) -> Option<f64> {
-    let integer = |value: &gst::glib::Value| {
-        value
-            .get::<i32>()
-            .map(f64::from)
-            .or_else(|_| value.get::<u32>().map(f64::from))
-    };
+    let integer =
+        |value: &gst::glib::Value| value.get::<i32>().map(f64::from).or_else(|_| value.get::<u32>().map(f64::from));
     let float = |value: &gst::glib::Value| value.get::<f32>().map(f64::from).or_else(|_| value.get::<f64>());
     integer(value).or_else(|_| float(value)).ok()
 }
@@ -216,8 +199,7 @@ fn range(spec: &gst::glib::ParamSpec) -> Option<std::ops::RangeInclusive<f64>> {
     if let Some(spec) = spec.downcast_ref::<ParamSpecFloat>() {
         return Some(f64::from(spec.minimum())..=f64::from(spec.maximum()));
     }
-    spec.downcast_ref::<ParamSpecDouble>()
-        .map(|spec| spec.minimum()..=spec.maximum())
+    spec.downcast_ref::<ParamSpecDouble>().map(|spec| spec.minimum()..=spec.maximum())
 }
 
 /// A default as it is written in TOML.
@@ -237,9 +219,6 @@ fn written(kind: ParameterType, default: &toml::Value) -> Option<Value<'_>> {
 
 /// A mistake in a pipeline's file or in how it is called: ours, not the user's.
 fn flaw(name: &str, why: impl std::fmt::Display) -> Error {
-    Error::new(
-        Kind::Internal,
-        "A media pipeline of the server is broken; its log says more.",
-    )
-    .with_cause(format!("pipelines/{name}.toml: {why}"))
+    Error::new(Kind::Internal, "A media pipeline of the server is broken; its log says more.")
+        .with_cause(format!("pipelines/{name}.toml: {why}"))
 }

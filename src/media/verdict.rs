@@ -9,17 +9,10 @@ use crate::{
 };
 
 /// The reason that a file gave no picture at all. `limit` is the most pixels a frame may have.
-pub fn refusal(
-    container: &Container,
-    found: &Findings,
-    error: Option<&gst::glib::Error>,
-    limit: u64,
-) -> Error {
+pub fn refusal(container: &Container, found: &Findings, error: Option<&gst::glib::Error>, limit: u64) -> Error {
     let error = error.map(ToString::to_string);
-    words(container, found, limit).with_cause(format!(
-        "{container:?}, {found:?}, {}",
-        error.as_deref().unwrap_or("no error")
-    ))
+    words(container, found, limit)
+        .with_cause(format!("{container:?}, {found:?}, {}", error.as_deref().unwrap_or("no error")))
 }
 
 fn words(container: &Container, found: &Findings, limit: u64) -> Error {
@@ -55,15 +48,9 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
             );
         }
         if kind.starts_with("image/") {
-            return fault!(
-                Unprocessable,
-                "The file is a still picture, not a video: send it as an image."
-            );
+            return fault!(Unprocessable, "The file is a still picture, not a video: send it as an image.");
         }
-        return fault!(
-            NotMedia,
-            "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file."
-        );
+        return fault!(NotMedia, "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file.");
     }
     if found.sound && !found.video {
         return fault!(
@@ -84,22 +71,13 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
                 Unprocessable,
                 "The file is cut off before its first picture: the upload or the recording is incomplete."
             ),
-            _ => fault!(
-                Unprocessable,
-                "The file's video is damaged: not one picture of it could be decoded."
-            ),
+            _ => fault!(Unprocessable, "The file's video is damaged: not one picture of it could be decoded."),
         };
     }
     if container.name.is_some() {
-        return fault!(
-            Unprocessable,
-            "The file is damaged or incomplete: no video track could be found in it."
-        );
+        return fault!(Unprocessable, "The file is damaged or incomplete: no video track could be found in it.");
     }
-    fault!(
-        NotMedia,
-        "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file."
-    )
+    fault!(NotMedia, "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file.")
 }
 
 /// An MP4 without `moov`.

@@ -1,6 +1,213 @@
-use crate::{event::Detection, frame::Frame};
-/// What is drawn of a detection.
+//! Boxes, labels and scores on a frame, for what is saved.
+//!
+//! The colours are those of `www/colours.js`, so that a class looks the same on the page and in the file.
+
+use opencv::{
+    core::{Mat, MatExprTraitConst, MatTraitConstManual, Point, Scalar, Size as CvSize},
+    imgproc,
+};
+
+use crate::{
+    event::Detection,
+    frame::{Frame, Size},
+};
+
+use super::canvas::{Area, Canvas, Rgb};
+
+/// What is drawn of a detection beside its box.
 #[derive(Clone, Copy, Debug)]
-pub struct Style { pub labels: bool, pub scores: bool }
-/// The frame with its boxes drawn in (copies the pixels once).
-pub fn annotate(_frame: &Frame, _detections: &[Detection], _style: Style) -> Frame { todo!() }
+pub struct Style {
+    pub labels: bool,
+    pub scores: bool,
+}
+
+const FONT: i32 = imgproc::FONT_HERSHEY_DUPLEX;
+const DARK: Rgb = [10, 17, 19];
+const LIGHT: Rgb = [255, 255, 255];
+
+/// The frame with its boxes drawn in (copies the samples once). The worst are drawn first, so that the best lie on top.
+pub fn annotate(frame: &Frame, detections: &[Detection], style: Style) -> Frame {
+    if detections.is_empty() {
+        return frame.clone();
+    }
+    let mut canvas = Canvas::new(frame);
+    let pen = Pen::new(frame.size);
+    for detection in detections.iter().rev() {
+        pen.draw(&mut canvas, detection, style);
+    }
+    canvas.finish(frame)
+}
+
+/// Widths that follow the picture's size.
+struct Pen {
+    size: Size,
+    /// Of a line in pixels; even, because two pixels share one chroma sample.
+    line: u32,
+    /// Height of a capital letter in pixels.
+    letters: u32,
+}
+
+impl Pen {
+    fn new(size: Size) -> Self {
+        let short = f64::from(size.width.min(size.height));
+        let line = ((short / 360.0).round().max(1.0) * 2.0) as u32;
+        Self { size, line, letters: (short / 45.0).round().clamp(9.0, 80.0) as u32 }
+    }
+
+    fn draw(&self, canvas: &mut Canvas, detection: &Detection, style: Style) {
+        let area = self.whole(detection.bbox);
+        let (colour, ink) = colours(detection.class_id);
+        let Area { left, top, right, bottom } = area;
+        let line = self.line;
+        // A dark hairline around the coloured line keeps it visible on a background of its own colour.
+        let (outer_left, outer_top) = (left.saturating_sub(1), top.saturating_sub(1));
+        frame_of(canvas, Area { left: outer_left, top: outer_top, right: right + 1, bottom: bottom + 1 }, 1, DARK);
+        frame_of(canvas, area, line, colour);
+        let words = words(detection, style);
+        if !words.is_empty() {
+            self.plate(canvas, area, &words, colour, ink);
+        }
+    }
+
+    /// The box on whole, even pixels inside the picture.
+    fn whole(&self, [x, y, width, height]: [f32; 4]) -> Area {
+        let even = |at: f32, most: u32| (((at / 2.0).round() * 2.0).max(0.0) as u32).min(most);
+        let Size { width: most_x, height: most_y } = self.size;
+        Area {
+            left: even(x, most_x),
+            top: even(y, most_y),
+            right: even(x + width, most_x),
+            bottom: even(y + height, most_y),
+        }
+    }
+
+    fn plate(&self, canvas: &mut Canvas, area: Area, words: &str, colour: Rgb, ink: Rgb) {
+        let Some(mask) = Mask::of(words, self.letters) else { return };
+        let height = mask.height;
+        let left = area.left.min(self.size.width.saturating_sub(mask.width)) / 2 * 2;
+        // Above the box where there is room, else inside it: a label outside the picture tells nobody anything.
+        let top = if area.top >= height { area.top - height } else { area.top + self.line };
+        let plate = Area { left, top, right: left + mask.width, bottom: top + height };
+        canvas.fill(plate, colour);
+        canvas.cover(plate, ink, &mask.cover);
+    }
+}
+
+fn frame_of(canvas: &mut Canvas, Area { left, top, right, bottom }: Area, line: u32, colour: Rgb) {
+    canvas.fill(Area { left, top, right, bottom: (top + line).min(bottom) }, colour);
+    canvas.fill(Area { left, top: bottom.saturating_sub(line).max(top), right, bottom }, colour);
+    canvas.fill(Area { left, top, right: (left + line).min(right), bottom }, colour);
+    canvas.fill(Area { left: right.saturating_sub(line).max(left), top, right, bottom }, colour);
+}
+
+fn words(detection: &Detection, style: Style) -> String {
+    // OpenCV's letters are ASCII; any other label is told by its number.
+    let label = match detection.label.is_ascii() {
+        true => detection.label.clone(),
+        false => format!("#{}", detection.class_id),
+    };
+    let label = if style.labels { label } else { String::new() };
+    let score = if style.scores { format!("{:.2}", detection.score) } else { String::new() };
+    format!("{label} {score}").trim().to_owned()
+}
+
+/// Text as a coverage mask with its margins.
+struct Mask {
+    width: u32,
+    height: u32,
+    cover: Vec<u8>,
+}
+
+impl Mask {
+    fn of(words: &str, letters: u32) -> Option<Self> {
+        let thickness = (letters as i32 / 14).max(1);
+        let scale = imgproc::get_font_scale_from_height(FONT, letters as i32, thickness).ok()?;
+        let mut below = 0;
+        let text: CvSize = imgproc::get_text_size(words, FONT, scale, thickness, &mut below).ok()?;
+        let margin = (letters as i32 / 3).max(2);
+        // Even, so that the plate's edge does not share a chroma sample with the picture.
+        let width = (text.width + 2 * margin + 1) / 2 * 2;
+        let height = (text.height + below + margin + 1) / 2 * 2;
+        let mut mask = Mat::zeros(height, width, opencv::core::CV_8UC1).ok()?.to_mat().ok()?;
+        let base = Point::new(margin, text.height + margin / 2);
+        let white = Scalar::all(255.0);
+        imgproc::put_text(&mut mask, words, base, FONT, scale, white, thickness, imgproc::LINE_AA, false).ok()?;
+        Some(Self { width: width as u32, height: height as u32, cover: mask.data_bytes().ok()?.to_vec() })
+    }
+}
+
+/// The colour of a class and of the text on it: neighbouring ids get distant hues by the golden angle.
+fn colours(class_id: u32) -> (Rgb, Rgb) {
+    let hue = (172.0 + f64::from(class_id) * 137.508) % 360.0;
+    let lightness = 0.56 + 0.06 * f64::from(class_id / 8 % 2);
+    let chroma = 0.86 * lightness.min(1.0 - lightness);
+    // HSL to RGB (CSS Color 4, 7.1).
+    let channel = |n: f64| {
+        let k = (n + hue / 30.0) % 12.0;
+        (255.0 * (lightness - chroma * (k - 3.0).min(9.0 - k).clamp(-1.0, 1.0))).round() as u8
+    };
+    let colour = [channel(0.0), channel(8.0), channel(4.0)];
+    let [r, g, b] = colour.map(f64::from);
+    let light = (0.299 * r + 0.587 * g + 0.114 * b) / 255.0;
+    (colour, if light > 0.52 { DARK } else { LIGHT })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::frame::{Colour, FrameTag, Pixels, Plane};
+
+    fn grey(size: Size) -> Frame {
+        let plane = |size: Size, level: u8| Plane {
+            data: Bytes::from(vec![level; size.pixels() as usize]),
+            stride: size.width as usize,
+        };
+        let planes = [plane(size, 100), plane(size.chroma(), 128), plane(size.chroma(), 128)];
+        let tag = FrameTag { source: Arc::from("test"), frame: 3, time: 0.1 };
+        Frame { tag, size, pixels: Pixels::I420 { planes, colour: Colour::default() } }
+    }
+
+    fn found(bbox: [f32; 4]) -> Detection {
+        Detection { bbox, class_id: 2, label: "car".into(), score: 0.5 }
+    }
+
+    fn luma(frame: &Frame, x: usize, y: usize) -> u8 {
+        let Pixels::I420 { planes, .. } = &frame.pixels else { panic!("I420 stays I420") };
+        planes[0].row(y, frame.size.width as usize)[x]
+    }
+
+    #[test]
+    fn a_box_is_drawn_on_its_edges_and_nowhere_else() {
+        let frame = grey(Size::new(640, 360));
+        let drawn = annotate(&frame, &[found([100.0, 100.0, 200.0, 100.0])], Style { labels: false, scores: false });
+        assert_eq!(drawn.tag, frame.tag);
+        for (x, y) in [(100, 150), (299, 150), (200, 100), (200, 199)] {
+            assert_ne!(luma(&drawn, x, y), 100, "the edge at {x}, {y}");
+        }
+        for (x, y) in [(200, 150), (90, 150), (310, 150), (200, 90), (200, 210)] {
+            assert_eq!(luma(&drawn, x, y), 100, "beside the edge at {x}, {y}");
+        }
+        assert_eq!(luma(&frame, 100, 150), 100, "the frame itself stays as it was");
+    }
+
+    #[test]
+    fn labels_stay_inside_the_picture() {
+        for size in [Size::new(640, 360), Size::new(33, 17), Size::new(2, 2), Size::new(1, 1)] {
+            let (w, h) = (size.width as f32, size.height as f32);
+            for bbox in [[0.0, 0.0, w, h], [w - 1.0, h - 1.0, 1.0, 1.0], [w, h, 0.0, 0.0]] {
+                let drawn = annotate(&grey(size), &[found(bbox)], Style { labels: true, scores: true });
+                assert_eq!(drawn.size, size);
+            }
+        }
+    }
+
+    #[test]
+    fn a_label_of_other_letters_is_told_by_its_number() {
+        let detection = Detection { label: "汽车".into(), ..found([0.0; 4]) };
+        assert_eq!(words(&detection, Style { labels: true, scores: true }), "#2 0.50");
+    }
+}

@@ -1,3 +1,11 @@
-//! Pure functions on plain values: geometry, letterbox to tensor, NMS, drawing.
+//! Pure functions on plain values: geometry, letterbox to tensor, NMS, drawing, still pictures.
+//!
+//! OpenCV lives here and nowhere else.
+
 pub mod draw;
+pub mod geometry;
+pub mod nms;
 pub mod picture;
+pub mod tensor;
+
+mod canvas;

@@ -10,7 +10,13 @@ use warp::{
     reply::Response,
 };
 
-use super::{Web, blocking, events::frame_event, problem::{Problem, answer}, query::Query, with};
+use super::{
+    Web, blocking,
+    events::frame_event,
+    problem::{Problem, answer},
+    query::Query,
+    with,
+};
 use crate::{error::Result, fault};
 
 /// Frames read from the store at a time.

@@ -55,11 +55,11 @@ pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> crate::err
         move || web.jobs.follow(&id)
     })
     .await?;
-    socket::accept(web, ws, move |web, sender, incoming| async move {
-        let mut viewer = Viewer { web, sender, next: from, told: None, recordings: HashMap::new() };
-        let goodbye = viewer.follow(changes, incoming).await;
+    socket::accept(web, ws, move |web, sender, mut incoming| async move {
+        let mut viewer = Viewer { web, sender, next: from, told: None, told_last: false, recordings: HashMap::new() };
+        let goodbye = viewer.follow(changes, &mut incoming).await;
         if let Some(goodbye) = goodbye {
-            viewer.sender.close(goodbye).await;
+            viewer.sender.close(goodbye, &mut incoming).await;
         }
     })
 }
@@ -71,6 +71,8 @@ struct Viewer {
     next: u64,
     /// The state that was told last, and when.
     told: Option<(VideoState, Instant)>,
+    /// The final state was told after the last frame.
+    told_last: bool,
     /// Progress of recordings that was told last.
     recordings: HashMap<String, (u64, bool)>,
 }
@@ -80,7 +82,7 @@ impl Viewer {
     async fn follow(
         &mut self,
         mut changes: tokio::sync::watch::Receiver<Snapshot>,
-        mut incoming: futures_util::stream::SplitStream<WebSocket>,
+        incoming: &mut futures_util::stream::SplitStream<WebSocket>,
     ) -> Option<Goodbye> {
         let shutdown = self.web.shutdown.clone();
         let mut pinged = Instant::now();
@@ -91,11 +93,15 @@ impl Viewer {
                 self.sender.send(socket::error_message(&words)).await.then_some(())?;
                 return Some(Goodbye::Gone);
             };
-            self.tell_status(&video).await?;
+            if self.told.is_none() {
+                self.tell_status(&video).await?;
+            }
+            // Before the status that counts them: whoever reads `done` has every frame.
             if let Err(error) = self.send_frames(&video).await? {
                 self.sender.send(socket::error_message(&error)).await.then_some(())?;
                 return Some(Goodbye::Gone);
             }
+            self.tell_status(&video).await?;
             self.tell_recordings(&now.recordings).await?;
             let working = now.recordings.iter().any(|recording| !recording.state.is_final());
             if video.state.is_final() && !working && !changes.has_changed().unwrap_or(false) {
@@ -129,10 +135,12 @@ impl Viewer {
     async fn tell_status(&mut self, video: &Video) -> Option<()> {
         let due = match self.told {
             None => true,
-            Some((state, when)) => state != video.state || (!state.is_final() && when.elapsed() >= TELL_EVERY),
+            Some((_, _)) if video.state.is_final() => !self.told_last,
+            Some((state, when)) => state != video.state || when.elapsed() >= TELL_EVERY,
         };
         if due {
             self.told = Some((video.state, Instant::now()));
+            self.told_last = video.state.is_final() && self.next >= video.frames_done;
             self.send(&Event::<&Video, ()>::Status(video)).await?;
         }
         Some(())

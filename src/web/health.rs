@@ -9,7 +9,11 @@ use warp::{
     reply::Response,
 };
 
-use super::{Web, blocking, openapi, problem::{Problem, answer}, with};
+use super::{
+    Web, blocking, openapi,
+    problem::{Problem, answer},
+    with,
+};
 use crate::{error::Result, fault};
 
 pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {

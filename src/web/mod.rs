@@ -63,31 +63,30 @@ fn with(web: &Arc<Web>) -> impl Filter<Extract = (Arc<Web>,), Error = std::conve
 
 /// Runs what would block a tokio thread.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(Error::internal("Something unexpected happened inside the server; its log says more.", error)))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Error::internal("Something unexpected happened inside the server; its log says more.", error))
+    })
 }
 
 /// Everything the server answers.
 pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     let meter = web.meter.clone();
-    let api = origin::check(web)
-        .and(
-            upload::routes(web)
-                .or(videos::routes(web))
-                .unify()
-                .or(detections::routes(web))
-                .unify()
-                .or(events::routes(web))
-                .unify()
-                .or(pictures::routes(web))
-                .unify()
-                .or(recordings::routes(web))
-                .unify()
-                .or(models::routes(web))
-                .unify()
-                .boxed(),
-        );
+    let api = origin::check(web).and(
+        upload::routes(web)
+            .or(videos::routes(web))
+            .unify()
+            .or(detections::routes(web))
+            .unify()
+            .or(events::routes(web))
+            .unify()
+            .or(pictures::routes(web))
+            .unify()
+            .or(recordings::routes(web))
+            .unify()
+            .or(models::routes(web))
+            .unify()
+            .boxed(),
+    );
     health::routes(web)
         .or(api)
         .unify()

@@ -31,7 +31,11 @@ pub async fn list(web: Arc<Web>) -> Result<Response> {
         .models()
         .iter()
         .enumerate()
-        .map(|(i, model)| Model { info: model.info().clone(), default: i == 0, label_names: model.label_names().to_vec() })
+        .map(|(i, model)| Model {
+            info: model.info().clone(),
+            default: i == 0,
+            label_names: model.label_names().to_vec(),
+        })
         .collect();
     Ok(warp::reply::json(&models).into_response())
 }

@@ -6,13 +6,32 @@ use super::{detections, events, health, models, pictures, problem, recordings, u
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Sightglass", description = "Every frame of a video with the boxes of exactly that frame.", license(name = "Apache-2.0")),
-    paths(
-        upload::create, videos::list, videos::get, videos::delete, videos::cancel, videos::retry, videos::source,
-        detections::lines, events::open, pictures::open, recordings::create, recordings::get, recordings::file, models::list,
-        health::healthz, health::readyz, health::metrics, health::document,
+    info(
+        title = "Sightglass",
+        description = "Every frame of a video with the boxes of exactly that frame.",
+        license(name = "Apache-2.0")
     ),
-    components(schemas(problem::Problem, crate::event::FrameEvent)),
+    paths(
+        upload::create,
+        videos::list,
+        videos::get,
+        videos::delete,
+        videos::cancel,
+        videos::retry,
+        videos::source,
+        detections::lines,
+        events::open,
+        pictures::open,
+        recordings::create,
+        recordings::get,
+        recordings::file,
+        models::list,
+        health::healthz,
+        health::readyz,
+        health::metrics,
+        health::document,
+    ),
+    components(schemas(problem::Problem, crate::event::FrameEvent))
 )]
 struct Document;
 

@@ -24,7 +24,8 @@ pub fn check(web: &Arc<Web>) -> impl Filter<Extract = (), Error = Rejection> + C
                 if allowed {
                     return Ok(());
                 }
-                let words = "Pages of other sites may not use this server; its operator can allow one with --allow-origin.";
+                let words =
+                    "Pages of other sites may not use this server; its operator can allow one with --allow-origin.";
                 Err(warp::reject::custom(Rejected(words.into())))
             }
         })
@@ -60,7 +61,9 @@ mod tests {
     #[test]
     fn foreign_pages_may_read_nothing_by_socket_and_change_nothing() {
         assert!(ask(Method::GET, None, true) && ask(Method::POST, None, false), "programs may");
-        assert!(ask(Method::GET, Some("http://box:8080"), true) && ask(Method::POST, Some("https://good.example"), false));
+        assert!(
+            ask(Method::GET, Some("http://box:8080"), true) && ask(Method::POST, Some("https://good.example"), false)
+        );
         assert!(!ask(Method::GET, Some("http://evil.example"), true) && !ask(Method::DELETE, Some("null"), false));
         assert!(!ask(Method::POST, Some("http://box:8080.evil.example"), false));
     }

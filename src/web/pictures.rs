@@ -109,7 +109,7 @@ pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> Result<Res
                 }
             }
         };
-        sender.close(goodbye).await;
+        sender.close(goodbye, &mut incoming).await;
     })
 }
 
@@ -127,7 +127,13 @@ fn more(message: &Message) -> u32 {
 }
 
 /// Decodes one picture for each message of `wants`, no further than frames are detected.
-fn decode(web: &Web, video: &Video, from: u64, wants: mpsc::Receiver<()>, give: &mpsc::Sender<Result<(FrameRow, Picture)>>) {
+fn decode(
+    web: &Web,
+    video: &Video,
+    from: u64,
+    wants: mpsc::Receiver<()>,
+    give: &mpsc::Sender<Result<(FrameRow, Picture)>>,
+) {
     if let Err(error) = decode_or_say(web, video, from, wants, give) {
         let _ = give.blocking_send(Err(error));
     }
@@ -145,7 +151,9 @@ fn decode_or_say(
         let Some(row) = wait_for_row(web, video, next, &wants)? else { return Ok(()) };
         let source = match &mut pictures {
             Some(source) => source,
-            none => none.insert(FilePictures::open(&web.jobs.files.source(&video.id), &web.limits, row.time, MAX_WIDTH)?),
+            none => {
+                none.insert(FilePictures::open(&web.jobs.files.source(&video.id), &web.limits, row.time, MAX_WIDTH)?)
+            }
         };
         // The time is what makes a picture and an event the same frame; pictures before the first one are passed over.
         let picture = loop {
@@ -174,7 +182,10 @@ fn wait_for_row(web: &Web, video: &Video, number: u64, wants: &mpsc::Receiver<()
         if let Some(row) = web.jobs.store.frames(video.seq, number, 1)?.pop() {
             return Ok(Some(row));
         }
-        if state != VideoState::Queued && state != VideoState::Running || wants.is_closed() || web.shutdown.is_cancelled() {
+        if state != VideoState::Queued && state != VideoState::Running
+            || wants.is_closed()
+            || web.shutdown.is_cancelled()
+        {
             return Ok(None);
         }
         std::thread::park_timeout(Duration::from_millis(20));

@@ -74,7 +74,10 @@ pub async fn recover(rejection: Rejection) -> Result<Response, Infallible> {
     } else if rejection.is_not_found() {
         fault!(NotFound, "There is nothing at this address; the calls are described by GET /openapi.json.")
     } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
-        fault!(MethodNotAllowed, "This address does not take that method; the calls are described by GET /openapi.json.")
+        fault!(
+            MethodNotAllowed,
+            "This address does not take that method; the calls are described by GET /openapi.json."
+        )
     } else if rejection.find::<warp::reject::PayloadTooLarge>().is_some() {
         fault!(TooLarge, "The body is larger than this call takes.")
     } else if rejection.find::<warp::reject::MissingHeader>().is_some()

@@ -18,7 +18,9 @@ impl Query {
     /// # Errors
     /// It is there and no such number.
     pub fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>> {
-        let parse = |text: &str| text.parse().map_err(|_| fault!(BadRequest, "`{name}` must be a number of the right kind, not `{text}`."));
+        let parse = |text: &str| {
+            text.parse().map_err(|_| fault!(BadRequest, "`{name}` must be a number of the right kind, not `{text}`."))
+        };
         self.text(name).map(parse).transpose()
     }
 

@@ -29,7 +29,8 @@ pub async fn file(path: &Path, tag: &str, content_type: &str, request: &HeaderMa
     let metadata = file.metadata().await?;
     let length = metadata.len();
     let modified = LastModified::from(metadata.modified()?);
-    let etag: ETag = format!("\"{tag}-{length}\"").parse().map_err(|error| crate::error::Error::internal("ETag", error))?;
+    let etag: ETag =
+        format!("\"{tag}-{length}\"").parse().map_err(|error| crate::error::Error::internal("ETag", error))?;
     if request.typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(&etag)) {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
         response.headers_mut().typed_insert(etag);
@@ -39,12 +40,10 @@ pub async fn file(path: &Path, tag: &str, content_type: &str, request: &HeaderMa
         let condition = request.typed_get::<IfRange>();
         condition.is_none_or(|condition| !condition.is_modified(Some(&etag), Some(&modified)))
     });
-    let part = match wanted {
-        None => None,
-        Some(range) => Some(first_range(&range, length).ok_or_else(|| {
-            fault!(RangeNotSatisfiable, "The range lies outside the file, which has {length} bytes.")
-        }))
-    };
+    let part = wanted.map(|range| {
+        let outside = || fault!(RangeNotSatisfiable, "The range lies outside the file, which has {length} bytes.");
+        first_range(&range, length).ok_or_else(outside)
+    });
     let (status, (start, end)) = match part {
         None => (StatusCode::OK, (0, length)),
         Some(Ok(range)) => (StatusCode::PARTIAL_CONTENT, range),
@@ -62,13 +61,14 @@ pub async fn file(path: &Path, tag: &str, content_type: &str, request: &HeaderMa
     headers.typed_insert(modified);
     headers.typed_insert(AcceptRanges::bytes());
     headers.typed_insert(ContentLength(end - start));
-    let content_type = HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let content_type =
+        HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if status == StatusCode::PARTIAL_CONTENT {
-        if let Ok(range) = ContentRange::bytes(start..end, length) {
-            headers.typed_insert(range);
-        }
+    if status == StatusCode::PARTIAL_CONTENT
+        && let Ok(range) = ContentRange::bytes(start..end, length)
+    {
+        headers.typed_insert(range);
     }
     Ok(response)
 }
@@ -93,7 +93,13 @@ pub fn attachment(name: &str) -> HeaderValue {
         name.chars().map(|c| if c.is_ascii_alphanumeric() || " ._-()".contains(c) { c } else { '_' }).collect();
     let encoded: String = name
         .bytes()
-        .map(|b| if b.is_ascii_alphanumeric() || b"._-".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"._-".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
         .collect();
     HeaderValue::from_str(&format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"))
         .unwrap_or(HeaderValue::from_static("attachment"))

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::Buf;
+use futures_util::{Stream, StreamExt};
 use warp::{
     Filter, Reply,
     filters::BoxedFilter,
@@ -21,11 +22,13 @@ use crate::{
     jobs::{Recording, RecordingOptions, RecordingState},
 };
 
+/// Bytes of a recording's options.
+const MOST_OPTIONS: usize = 16 * 1024;
+
 pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     let create_route = warp::path!("api" / "videos" / String / "recordings")
         .and(warp::post())
-        .and(warp::body::content_length_limit(16 * 1024).or(warp::any()).unify())
-        .and(warp::body::bytes())
+        .and(warp::body::stream())
         .and(with(web))
         .and_then(|id, body, web| answer(create(id, body, web)));
     let one = warp::path!("api" / "recordings" / String)
@@ -45,13 +48,25 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     request_body(content = RecordingOptions, description = "What to write and draw; an empty body is an AVI with everything"),
     responses((status = 202, body = Recording, headers(("Location" = String))), (status = 400, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem, description = "The video is not done"), (status = 429, body = Problem)))]
-pub async fn create(id: String, body: Bytes, web: Arc<Web>) -> Result<Response> {
+pub async fn create<S, B>(id: String, body: S, web: Arc<Web>) -> Result<Response>
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send,
+    B: Buf + Send,
+{
+    let body = small_body(body).await?;
     let options: RecordingOptions = if body.is_empty() {
         RecordingOptions::default()
     } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| fault!(BadRequest, "The body must be JSON such as {{\"format\":\"avi\"}} or {{\"format\":\"mp4\"}}: {error}."))?
+        serde_json::from_slice(&body).map_err(|error| {
+            fault!(
+                BadRequest,
+                "The body must be JSON such as {{\"format\":\"avi\"}} or {{\"format\":\"mp4\"}}: {error}."
+            )
+        })?
     };
+    if options.threshold.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+        return Err(fault!(BadRequest, "`threshold` must lie between 0 and 1, for example 0.25."));
+    }
     let recording = blocking(move || web.jobs.add_recording(&id, options)).await?;
     let mut response = warp::reply::json(&recording).into_response();
     *response.status_mut() = StatusCode::ACCEPTED;
@@ -59,6 +74,21 @@ pub async fn create(id: String, body: Bytes, web: Arc<Web>) -> Result<Response> 
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// A body that has no reason to be long, whether or not it says how long it is.
+async fn small_body<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>> {
+    let mut body = std::pin::pin!(body);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await {
+        let mut chunk =
+            chunk.map_err(|error| fault!(BadRequest, "The request broke off: try again.").with_cause(error))?;
+        if bytes.len() + chunk.remaining() > MOST_OPTIONS {
+            return Err(fault!(TooLarge, "The body is larger than the {MOST_OPTIONS} bytes that this call takes."));
+        }
+        bytes.extend_from_slice(&chunk.copy_to_bytes(chunk.remaining()));
+    }
+    Ok(bytes)
 }
 
 /// Tells how a recording stands.

@@ -53,14 +53,21 @@ impl Sender {
         matches!(tokio::time::timeout(PATIENCE, self.sink.flush()).await, Ok(Ok(())))
     }
 
-    /// Says why, and closes.
-    pub async fn close(&mut self, why: Goodbye) {
+    /// Says why, waits until the viewer has read that far, and closes.
+    pub async fn close(&mut self, why: Goodbye, incoming: &mut SplitStream<WebSocket>) {
         let (code, reason) = match why {
             Goodbye::Done => (1000u16, "that was all"),
             Goodbye::Stopping => (1001, "the server is stopping; come back in a minute"),
             Goodbye::Gone => (1011, "this cannot be followed any more"),
         };
-        let _ = self.send(Message::close_with(code, reason)).await;
+        if !self.send(Message::close_with(code, reason)).await {
+            return;
+        }
+        // A socket that is closed while something lies in it unread, such as the answer to a ping, is reset, and a slow
+        // viewer loses what it has not read. So its own goodbye is waited for (RFC 6455, 7.1.1).
+        let answered =
+            async { while incoming.next().await.is_some_and(|message| message.is_ok_and(|m| !m.is_close())) {} };
+        let _ = tokio::time::timeout(PATIENCE, answered).await;
         let _ = tokio::time::timeout(Duration::from_secs(2), self.sink.close()).await;
     }
 }

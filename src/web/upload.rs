@@ -21,12 +21,14 @@ use super::{
 use crate::{
     error::{Error, Result},
     fault,
-    jobs::{Video, VideoState, new_id, now},
+    jobs::{Video, new_id},
     media::FileSource,
 };
 
 /// An uploader that sends nothing for so long is gone.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the rest of a refused upload is read.
+const LINGER: Duration = Duration::from_secs(60);
 /// A name is cut after so many characters.
 const MAX_NAME: usize = 200;
 
@@ -72,12 +74,41 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
     B: Buf + Send,
 {
-    let wish = Wish::new(&web, &query, length)?;
-    let name = query.text("name").unwrap_or("video").to_owned();
-    finish(web, wish, name, Box::pin(body)).await
+    let mut body = Box::pin(body);
+    let taken = async {
+        let wish = Wish::new(&web, &query, length)?;
+        let name = query.text("name").unwrap_or("video").to_owned();
+        finish(web.clone(), wish, name, &mut body).await
+    }
+    .await;
+    if taken.is_err() {
+        let rest = async move { while body.next().await.is_some_and(|chunk| chunk.is_ok()) {} };
+        read_on(web, rest);
+    }
+    taken
+}
+
+/// Reads what is still coming of a refused upload, for a while: most uploaders, browsers among them, look for the answer
+/// only when they have sent everything, and read a broken connection instead of words if nobody takes it.
+fn read_on(web: Arc<Web>, rest: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = tokio::time::timeout(LINGER, rest) => {}
+            () = web.shutdown.cancelled() => {}
+        }
+    });
 }
 
 async fn create_from_form(web: Arc<Web>, query: Query, length: Option<u64>, mut form: FormData) -> Result<Response> {
+    let taken = take_form(web.clone(), query, length, &mut form).await;
+    if taken.is_err() {
+        let rest = async move { while form.next().await.is_some_and(|part| part.is_ok()) {} };
+        read_on(web, rest);
+    }
+    taken
+}
+
+async fn take_form(web: Arc<Web>, query: Query, length: Option<u64>, form: &mut FormData) -> Result<Response> {
     let mut wish = Wish::new(&web, &query, length)?;
     while let Some(part) = form.next().await {
         let part = part.map_err(|error| fault!(BadRequest, "The form cannot be read: {error}."))?;
@@ -123,11 +154,10 @@ impl Wish {
         web.jobs.check_capacity()?;
         let model = web.jobs.model(query.text("model"))?.info();
         let threshold = query.threshold()?.unwrap_or(model.threshold);
-        if let Some(length) = length {
-            check_size(web, length)?;
-            if web.jobs.files.free_bytes()? < length.saturating_add(web.keep_free) {
-                return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
-            }
+        let length = length.unwrap_or(0);
+        check_size(web, length)?;
+        if web.jobs.files.free_bytes()? < length.saturating_add(web.keep_free) {
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
         }
         Ok(Self { model: model.name.clone(), threshold })
     }
@@ -177,29 +207,7 @@ async fn finish<B: Buf>(
     let jobs = web.jobs.clone();
     let video = blocking(move || {
         let info = FileSource::open(&id, &part.0, &jobs.settings().limits)?.info().clone();
-        jobs.add_video(Video {
-            id,
-            seq: 0,
-            name: clean_name(&name),
-            state: VideoState::Queued,
-            model: wish.model,
-            threshold: wish.threshold,
-            width: info.size.width,
-            height: info.size.height,
-            frame_rate: info.rate.map(|rate| rate.to_string()),
-            duration: info.duration,
-            frames_total: info.frames,
-            frames_done: 0,
-            detect_fps: None,
-            bytes,
-            content_type: info.mime.to_owned(),
-            codec: info.codec,
-            error: None,
-            warning: None,
-            created_at: now(),
-            finished_at: None,
-            attempts: 0,
-        })
+        jobs.add_video(Video::new(id, clean_name(&name), wish.model, wish.threshold, bytes, info))
     })
     .await?;
     let mut response = warp::reply::json(&video).into_response();
@@ -226,7 +234,8 @@ async fn receive<B: Buf>(
         };
         let chunk = chunk.map_err(|_| fault!(BadRequest, "The upload stopped coming in: try again."))?;
         let Some(chunk) = chunk else { break };
-        let mut chunk = chunk.map_err(|error| fault!(BadRequest, "The upload broke off: try again.").with_cause(error))?;
+        let mut chunk =
+            chunk.map_err(|error| fault!(BadRequest, "The upload broke off: try again.").with_cause(error))?;
         bytes += chunk.remaining() as u64;
         check_size(web, bytes)?;
         if bytes - checked > 64 << 20 {

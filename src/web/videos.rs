@@ -34,8 +34,10 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         .and_then(|web, query| answer(list(web, Query(query))));
     let one =
         warp::path!("api" / "videos" / String).and(warp::get()).and(with(web)).and_then(|id, web| answer(get(id, web)));
-    let gone =
-        warp::path!("api" / "videos" / String).and(warp::delete()).and(with(web)).and_then(|id, web| answer(delete(id, web)));
+    let gone = warp::path!("api" / "videos" / String)
+        .and(warp::delete())
+        .and(with(web))
+        .and_then(|id, web| answer(delete(id, web)));
     let cancelled = warp::path!("api" / "videos" / String / "cancel")
         .and(warp::post())
         .and(with(web))
@@ -66,7 +68,10 @@ pub async fn list(web: Arc<Web>, query: Query) -> Result<Response> {
     let mut items = blocking(move || {
         let stored = web.jobs.store.videos(cursor, limit + 1)?;
         // What runs is further in memory than in the store.
-        Ok(stored.into_iter().map(|video| web.jobs.hub.latest(&video.id).map_or(video, |live| (*live).clone())).collect::<Vec<_>>())
+        Ok(stored
+            .into_iter()
+            .map(|video| web.jobs.hub.latest(&video.id).map_or(video, |live| (*live).clone()))
+            .collect::<Vec<_>>())
     })
     .await?;
     let more = items.len() > limit;

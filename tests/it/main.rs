@@ -1,4 +1,10 @@
-//! The integration tests: one binary, so that the crate is linked once.
+//! The integration tests: one binary, so that it is linked once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a panic is how a test fails, and a test that waits for another process may sleep"
+)]
 
 mod media;
 mod media_bad;
@@ -8,4 +14,6 @@ mod media_hard;
 mod media_pictures;
 mod media_shared;
 mod media_template;
+mod service;
 mod shared;
+mod tidy;

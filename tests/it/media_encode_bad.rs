@@ -25,16 +25,8 @@ fn sizes_that_a_format_does_not_take_are_refused() {
             Err(error) => error,
         };
         assert_eq!(error.kind, Kind::Unprocessable, "{}", error.full());
-        assert!(
-            error.detail.contains(words) && error.detail.contains(&width.to_string()),
-            "{}",
-            error.detail
-        );
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            0,
-            "nothing is written"
-        );
+        assert!(error.detail.contains(words) && error.detail.contains(&width.to_string()), "{}", error.detail);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is written");
     }
     // The largest that both take.
     for format in [Format::Avi, Format::Mp4] {
@@ -72,15 +64,8 @@ fn full_disk() {
         }
         let error = until_error(&path, format);
         assert_eq!(error.kind, Kind::DiskFull, "{format}: {}", error.full());
-        assert!(
-            error.detail.contains("disk is full") && error.detail.contains("free some space"),
-            "{}",
-            error.detail
-        );
-        let left: Vec<_> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
+        assert!(error.detail.contains("disk is full") && error.detail.contains("free some space"), "{}", error.detail);
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(left.is_empty(), "what was written is removed, but not {left:?}");
     }
 }
@@ -91,11 +76,7 @@ fn unwritable_place() {
         let folder = tempfile::tempdir().unwrap();
         let error = until_error(&folder.path().join("missing").join("out"), format);
         assert_eq!(error.kind, Kind::Internal, "{}", error.full());
-        assert!(
-            error.detail.contains("could not") && !error.detail.contains('/'),
-            "{}",
-            error.detail
-        );
+        assert!(error.detail.contains("could not") && !error.detail.contains('/'), "{}", error.detail);
     }
 }
 
@@ -106,9 +87,7 @@ fn abandoned_files_are_removed() {
         init().unwrap();
         let mut encoder = Encoder::create(&path, format, Size::new(320, 240), RATE).unwrap();
         for n in 0..30 {
-            encoder
-                .push(&picture(n, Size::new(320, 240)), n as f64 / 30.0, 1.0 / 30.0)
-                .unwrap();
+            encoder.push(&picture(n, Size::new(320, 240)), n as f64 / 30.0, 1.0 / 30.0).unwrap();
         }
         drop(encoder);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{format}");

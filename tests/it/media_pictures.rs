@@ -13,8 +13,8 @@ use crate::media::{LIMITS, decode, fixture, read};
 /// All pictures from `from` on.
 fn pictures(path: &Path, from: f64, max_width: u32) -> Vec<Picture> {
     init().unwrap();
-    let mut source = FilePictures::open(path, &LIMITS, from, max_width)
-        .unwrap_or_else(|error| panic!("{path:?}: {}", error.full()));
+    let mut source =
+        FilePictures::open(path, &LIMITS, from, max_width).unwrap_or_else(|error| panic!("{path:?}: {}", error.full()));
     let mut all = Vec::new();
     while let Some(picture) = source.next_picture().unwrap() {
         all.push(picture);
@@ -56,10 +56,7 @@ fn luma(pictures: &[Picture]) -> Vec<Vec<u8>> {
 
 fn numbers(pictures: &[Picture]) -> Vec<u64> {
     let (width, _) = size(&pictures[0].jpeg);
-    luma(pictures)
-        .iter()
-        .map(|luma| read(|x, y| luma[y * width + x]))
-        .collect()
+    luma(pictures).iter().map(|luma| read(|x, y| luma[y * width + x])).collect()
 }
 
 /// The pictures from `from` on are the frames from number `first` on, each at its frame's time.
@@ -67,25 +64,12 @@ fn follow(name: &str, from: f64, first: u64, wanted_size: (usize, usize)) {
     let path = fixture(name);
     let frames = decode(&path, &LIMITS, |_| {}).unwrap();
     let got = pictures(&path, from, 4096);
-    assert!(
-        got.iter().all(|picture| size(&picture.jpeg) == wanted_size),
-        "{name}: upright and of full size"
-    );
+    assert!(got.iter().all(|picture| size(&picture.jpeg) == wanted_size), "{name}: upright and of full size");
     let wanted: Vec<_> = frames.seen.iter().filter(|seen| seen.number >= first).collect();
-    assert_eq!(
-        numbers(&got),
-        wanted.iter().map(|seen| seen.number).collect::<Vec<_>>(),
-        "{name} from {from} s"
-    );
+    assert_eq!(numbers(&got), wanted.iter().map(|seen| seen.number).collect::<Vec<_>>(), "{name} from {from} s");
     for (picture, seen) in got.iter().zip(wanted) {
         let off = (picture.time - seen.time).abs();
-        assert!(
-            off < 1e-3,
-            "{name} from {from} s: picture {} at {} s, not {} s",
-            seen.number,
-            picture.time,
-            seen.time
-        );
+        assert!(off < 1e-3, "{name} from {from} s: picture {} at {} s, not {} s", seen.number, picture.time, seen.time);
     }
 }
 
@@ -124,11 +108,7 @@ fn from_between_two_frames_is_the_later_one() {
 #[test]
 fn from_the_last_frame_and_beyond() {
     follow("numbered.mp4", 89.0 / 30.0, 89, (320, 240));
-    assert_eq!(
-        pictures(&fixture("numbered.mp4"), 100.0, 640).len(),
-        0,
-        "there is nothing after the end"
-    );
+    assert_eq!(pictures(&fixture("numbered.mp4"), 100.0, 640).len(), 0, "there is nothing after the end");
 }
 
 /// Broadcast clocks start anywhere; both count from the first frame.
@@ -136,10 +116,7 @@ fn from_the_last_frame_and_beyond() {
 fn from_a_frame_of_a_broadcast() {
     let all = pictures(&fixture("numbered-resize.ts"), 0.0, 4096);
     assert_eq!((all.len(), all[0].time), (90, 0.0));
-    assert_eq!(
-        (size(&all[44].jpeg), size(&all[45].jpeg)),
-        ((320, 240), (400, 300))
-    );
+    assert_eq!((size(&all[44].jpeg), size(&all[45].jpeg)), ((320, 240), (400, 300)));
     let part = pictures(&fixture("numbered-resize.ts"), 2.0, 4096);
     assert_eq!(numbers(&part), (60..90).collect::<Vec<_>>());
     assert!((part[0].time - 2.0).abs() < 1e-3, "{}", part[0].time);
@@ -154,16 +131,9 @@ fn scaled_down_to_a_width() {
         ("numbered-odd.mp4", 300, (300, 225)),
     ] {
         let got = pictures(&fixture(name), 0.0, width);
-        assert_eq!(
-            got.len(),
-            decode(&fixture(name), &LIMITS, |_| {}).unwrap().seen.len(),
-            "{name}"
-        );
+        assert_eq!(got.len(), decode(&fixture(name), &LIMITS, |_| {}).unwrap().seen.len(), "{name}");
         let (w, h) = size(&got[0].jpeg);
-        assert!(
-            w == wanted.0 && h.abs_diff(wanted.1) <= 1,
-            "{name} at most {width} wide: {w}x{h}"
-        );
+        assert!(w == wanted.0 && h.abs_diff(wanted.1) <= 1, "{name} at most {width} wide: {w}x{h}");
     }
 }
 

@@ -29,36 +29,17 @@ fn every_pipeline_is_in_the_table_and_builds() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
-        .map(|entry| {
-            entry
-                .unwrap()
-                .path()
-                .file_stem()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned()
-        })
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     files.sort();
     let mut table: Vec<_> = TEMPLATES.iter().map(|(name, _)| *name).collect();
     table.sort_unstable();
-    assert_eq!(
-        files, table,
-        "pipelines/*.toml and TEMPLATES in src/media/template.rs differ"
-    );
+    assert_eq!(files, table, "pipelines/*.toml and TEMPLATES in src/media/template.rs differ");
     for (name, _) in TEMPLATES {
         let template = Template::get(name).unwrap_or_else(|error| panic!("{}", error.full()));
-        assert!(
-            template.description.ends_with('.'),
-            "{name}: a sentence says what it is"
-        );
+        assert!(template.description.ends_with('.'), "{name}: a sentence says what it is");
         // With the defaults alone where there are such, and with every parameter given.
-        let all: Vec<_> = template
-            .parameters
-            .iter()
-            .map(|(name, p)| (name.as_str(), example(p.kind)))
-            .collect();
+        let all: Vec<_> = template.parameters.iter().map(|(name, p)| (name.as_str(), example(p.kind))).collect();
         let needed: Vec<_> = template
             .parameters
             .iter()
@@ -66,9 +47,7 @@ fn every_pipeline_is_in_the_table_and_builds() {
             .map(|(name, p)| (name.as_str(), example(p.kind)))
             .collect();
         for values in [&all, &needed] {
-            template
-                .build(values)
-                .unwrap_or_else(|error| panic!("{}", error.full()));
+            template.build(values).unwrap_or_else(|error| panic!("{}", error.full()));
         }
     }
 }
@@ -109,11 +88,7 @@ fn flaw(text: &str, values: &[(&str, Value<'_>)], why: &[&str]) -> Error {
     for why in why.iter().chain(&["pipelines/small.toml"]) {
         assert!(cause.contains(why), "{why:?} is not in {cause:?}");
     }
-    assert!(
-        !error.detail.contains("small"),
-        "clients are told no names of ours: {}",
-        error.detail
-    );
+    assert!(!error.detail.contains("small"), "clients are told no names of ours: {}", error.detail);
     error
 }
 
@@ -121,17 +96,12 @@ fn flaw(text: &str, values: &[(&str, Value<'_>)], why: &[&str]) -> Error {
 fn values_and_defaults_are_set() {
     init().unwrap();
     let template = Template::parse("small", SMALL).unwrap();
-    let pipeline = template
-        .build(&[("pictures", Value::Int(7)), ("live", Value::Bool(true))])
-        .unwrap();
+    let pipeline = template.build(&[("pictures", Value::Int(7)), ("live", Value::Bool(true))]).unwrap();
     let source = pipeline.by_name("source").unwrap();
     assert_eq!(source.property::<i32>("num-buffers"), 7);
     assert!(source.property::<bool>("is-live"));
     assert_eq!(source.property::<i32>("kx"), 1, "the default");
-    let caps = pipeline
-        .by_name("filter")
-        .unwrap()
-        .property::<gstreamer::Caps>("caps");
+    let caps = pipeline.by_name("filter").unwrap().property::<gstreamer::Caps>("caps");
     assert_eq!(caps.structure(0).unwrap().get::<i32>("width").unwrap(), 64);
 }
 
@@ -140,63 +110,25 @@ fn wrong_values_are_told() {
     flaw(SMALL, &[("nope", Value::Int(1))], &["unknown parameter nope"]);
     flaw(SMALL, &[("pictures", Value::Str("7"))], &["pictures", "no Int"]);
     flaw(SMALL, &[("live", Value::Int(1))], &["live", "no Bool"]);
-    flaw(
-        SMALL,
-        &[("pictures", Value::Int(-2))],
-        &["pictures", "-2 is not in"],
-    );
-    flaw(
-        SMALL,
-        &[("pictures", Value::Int(1 << 40))],
-        &["pictures", "out of range"],
-    );
+    flaw(SMALL, &[("pictures", Value::Int(-2))], &["pictures", "-2 is not in"]);
+    flaw(SMALL, &[("pictures", Value::Int(1 << 40))], &["pictures", "out of range"]);
 }
 
 #[test]
 fn wrong_files_are_told() {
-    flaw(
-        &SMALL.replace("default = 3\n", ""),
-        &[],
-        &["parameter pictures is missing"],
-    );
-    flaw(
-        &SMALL.replace("default = 3", "default = \"3\""),
-        &[],
-        &["the default of pictures"],
-    );
-    flaw(
-        &SMALL.replace("num-buffers", "no-such"),
-        &[],
-        &["source has no property no-such"],
-    );
-    flaw(
-        &SMALL.replace("element = \"filter\"", "element = \"gone\""),
-        &[],
-        &["no element is named gone"],
-    );
-    flaw(
-        &SMALL.replace("type = \"bool\"", "type = \"string\""),
-        &[("live", Value::Str("x"))],
-        &["not a gchararray"],
-    );
+    flaw(&SMALL.replace("default = 3\n", ""), &[], &["parameter pictures is missing"]);
+    flaw(&SMALL.replace("default = 3", "default = \"3\""), &[], &["the default of pictures"]);
+    flaw(&SMALL.replace("num-buffers", "no-such"), &[], &["source has no property no-such"]);
+    flaw(&SMALL.replace("element = \"filter\"", "element = \"gone\""), &[], &["no element is named gone"]);
+    flaw(&SMALL.replace("type = \"bool\"", "type = \"string\""), &[("live", Value::Str("x"))], &["not a gchararray"]);
     flaw(&format!("colour = 1\n{SMALL}"), &[], &["unknown field", "colour"]);
-    flaw(
-        &SMALL.replace("type = \"bool\"", "type = \"bool\"\nminimum = 1"),
-        &[],
-        &["unknown field", "minimum"],
-    );
+    flaw(&SMALL.replace("type = \"bool\"", "type = \"bool\"\nminimum = 1"), &[], &["unknown field", "minimum"]);
     flaw(&SMALL.replace("\"live\"", "\"sometimes\""), &[], &["sometimes"]);
     flaw(&SMALL.replace("! fakesink", "! ! fakesink"), &[], &["syntax"]);
     flaw("kind = \"file\"", &[], &["missing field"]);
     let single = "description = \"One.\"\nkind = \"file\"\nlaunch = \"fakesink\"";
     flaw(single, &[], &["single element"]);
-    assert!(
-        Template::get("no-such")
-            .unwrap_err()
-            .cause
-            .unwrap()
-            .contains("not in the table")
-    );
+    assert!(Template::get("no-such").unwrap_err().cause.unwrap().contains("not in the table"));
 }
 
 #[test]
@@ -205,11 +137,7 @@ fn a_missing_element_is_named() {
     let text = SMALL.replace("fakesink", "nosuchsink");
     let error = Template::parse("small", &text).unwrap().build(&[]).unwrap_err();
     assert_eq!(error.kind, Kind::Unavailable);
-    assert!(
-        error.detail.contains("nosuchsink") && error.detail.contains("sightglass doctor"),
-        "{}",
-        error.detail
-    );
+    assert!(error.detail.contains("nosuchsink") && error.detail.contains("sightglass doctor"), "{}", error.detail);
 }
 
 /// The name of an upload is a property's value, not text that is parsed.
@@ -234,12 +162,6 @@ fn names_are_never_pipeline_text() {
 fn a_decoder_works_here() {
     init().unwrap();
     sightglass::media::probe_decoder().unwrap();
-    let missing: Vec<_> = sightglass::media::elements()
-        .into_iter()
-        .filter(|(.., there)| !there)
-        .collect();
-    assert!(
-        missing.is_empty(),
-        "`make test` should have installed {missing:?}"
-    );
+    let missing: Vec<_> = sightglass::media::elements().into_iter().filter(|(.., there)| !there).collect();
+    assert!(missing.is_empty(), "`make test` should have installed {missing:?}");
 }

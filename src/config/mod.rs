@@ -3,9 +3,15 @@
 //! A setting is looked for as a flag, then as `SIGHTGLASS_…`, then in `sightglass.toml`, then the default is taken
 //! (`cli::parse` does the looking). Keys of the file are the flags' long names.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+mod engine;
 
-use crate::detector::{EngineOptions, Precision, Provider};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use engine::{EngineOptions, Precision, Provider};
 
 /// Which models are served and how they run; shared by all subcommands that detect.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,6 +35,9 @@ pub struct ModelSettings {
     /// Threads of each session [default: measured].
     #[arg(long, env = "SIGHTGLASS_THREADS", value_name = "N")]
     pub threads: Option<usize>,
+    /// Most pictures that a session takes at once, where the model's batch axis is free [default: 8 on a GPU, else 1].
+    #[arg(long, env = "SIGHTGLASS_BATCH", value_name = "N")]
+    pub batch: Option<usize>,
     /// Folder that holds libonnxruntime.so [default: `deps/onnxruntime` here or beside the program].
     #[arg(long, env = "SIGHTGLASS_ONNXRUNTIME", value_name = "DIR")]
     pub onnxruntime: Option<PathBuf>,
@@ -43,6 +52,7 @@ impl ModelSettings {
             precision: self.precision,
             sessions: self.sessions,
             threads: self.threads,
+            batch: self.batch,
             cache,
         }
     }
@@ -63,13 +73,30 @@ pub struct MediaSettings {
 }
 
 impl MediaSettings {
-    pub fn limits(&self) -> crate::media::Limits {
-        crate::media::Limits {
-            max_pixels: self.max_pixels,
-            max_duration: self.max_duration.as_secs_f64(),
-            stall: self.stall,
-        }
+    pub fn limits(&self) -> Limits {
+        Limits { max_pixels: self.max_pixels, max_duration: self.max_duration.as_secs_f64(), stall: self.stall }
     }
+}
+
+/// What a file may ask of the service; beyond it, it is refused in words.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Pixels of one frame.
+    pub max_pixels: u64,
+    /// Seconds of stream time.
+    pub max_duration: f64,
+    /// A decoder that gives nothing for so long is stopped.
+    pub stall: Duration,
+}
+
+/// Where a folder of ours may lie: here, beside the program, above `target/release`, or where packages put it.
+pub fn places(folder: &str) -> Vec<PathBuf> {
+    let mut places = vec![PathBuf::from(folder)];
+    if let Ok(program) = std::env::current_exe().and_then(|program| program.canonicalize()) {
+        places.extend(program.ancestors().skip(1).take(4).map(|place| place.join(folder)));
+    }
+    places.push(Path::new("/usr/share/sightglass").join(folder));
+    places
 }
 
 /// The settings of `sightglass serve`.

@@ -1,0 +1,312 @@
+//! YOLOv3 and what keeps its heads (YOLOv3-tiny, YOLO-Fastest, MobileNet-YOLO): raw logits per cell and anchor, or
+//! one decoded output.
+//!
+//! Source of the formulas: Redmon and Farhadi, "YOLOv3: An Incremental Improvement", 2018, section 2.1; `scale_x_y` as
+//! Bochkovskiy's Darknet has it. A cell's score for a class is objectness times class probability.
+
+use super::{Family, Output};
+use crate::{
+    models::{
+        Heads, Manifest,
+        manifest::{Coordinates, Decoded},
+    },
+    vision::{geometry::InputBox, nms::Candidate},
+};
+
+pub fn make(manifest: &Manifest, classes: usize) -> Result<Box<dyn Family>, String> {
+    let input = (manifest.input.width, manifest.input.height);
+    match (&manifest.decoded, manifest.heads.as_slice()) {
+        (Some(decoded), []) => {
+            Ok(Box::new(DecodedRows { decoded: decoded.clone(), classes, input, multi_label: manifest.multi_label }))
+        }
+        (None, heads @ [_, ..]) => {
+            for head in heads {
+                let fits =
+                    head.stride > 0 && input.0.is_multiple_of(head.stride) && input.1.is_multiple_of(head.stride);
+                if !fits {
+                    return Err(format!(
+                        "[[heads]] `{}`: the input's width and height must be multiples of the stride",
+                        head.output
+                    ));
+                }
+                if head.anchors.is_empty()
+                    || head.anchors.iter().flatten().any(|&length| length.is_nan() || length <= 0.0)
+                {
+                    return Err(format!(
+                        "[[heads]] `{}`: anchors are pairs of positive numbers, in pixels of the input",
+                        head.output
+                    ));
+                }
+            }
+            Ok(Box::new(RawHeads { heads: heads.to_vec(), classes, input, multi_label: manifest.multi_label }))
+        }
+        _ => Err("the family yolov3 wants [[heads]], one for each raw output, or one [decoded]".into()),
+    }
+}
+
+struct RawHeads {
+    heads: Vec<Heads>,
+    classes: usize,
+    input: (u32, u32),
+    multi_label: bool,
+}
+
+/// Where the value (anchor, channel, cell) of a head lies: `anchor * a + channel * c + cell * s`.
+struct Strides {
+    anchor: usize,
+    channel: usize,
+    cell: usize,
+}
+
+impl RawHeads {
+    fn grid(&self, head: &Heads) -> (usize, usize) {
+        ((self.input.0 / head.stride) as usize, (self.input.1 / head.stride) as usize)
+    }
+
+    /// Reads a head's layout off its shape: `[A(5+C), H, W]` (Darknet), `[A, 5+C, H, W]`, `[A, H, W, 5+C]` (PyTorch) or
+    /// `[H, W, A(5+C)]`, `[H, W, A, 5+C]` (Keras).
+    fn strides(&self, head: &Heads, shape: &[usize]) -> Option<Strides> {
+        let (width, height) = self.grid(head);
+        let (anchors, channels, cells) = (head.anchors.len(), 5 + self.classes, width * height);
+        if shape == [anchors * channels, height, width] || shape == [anchors, channels, height, width] {
+            return Some(Strides { anchor: channels * cells, channel: cells, cell: 1 });
+        }
+        if shape == [anchors, height, width, channels] {
+            return Some(Strides { anchor: channels * cells, channel: 1, cell: channels });
+        }
+        if shape == [height, width, anchors * channels] || shape == [height, width, anchors, channels] {
+            return Some(Strides { anchor: channels, channel: 1, cell: anchors * channels });
+        }
+        None
+    }
+}
+
+impl Family for RawHeads {
+    fn outputs(&self) -> Vec<&str> {
+        self.heads.iter().map(|head| head.output.as_str()).collect()
+    }
+
+    fn check(&self, shapes: &[Vec<Option<usize>>]) -> Result<(), String> {
+        for (head, shape) in self.heads.iter().zip(shapes) {
+            let Some(known) = shape.iter().copied().collect::<Option<Vec<usize>>>() else { continue };
+            if self.strides(head, &known).is_none() {
+                let ((width, height), anchors, channels) = (self.grid(head), head.anchors.len(), 5 + self.classes);
+                return Err(format!(
+                    "the output `{}` has the shape {known:?}, but {anchors} anchors, {} labels and stride {} make [{}, {height}, {width}] (or the same with the axes in another order): check labels, anchors, stride and the input's size",
+                    head.output,
+                    self.classes,
+                    head.stride,
+                    anchors * channels
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn decode(&self, outputs: &[Output<'_>], threshold: f32) -> Vec<Candidate> {
+        // Comparing logits spares an exponential for each of the thousands of cells that hold nothing.
+        let least = logit(threshold);
+        let mut found = Vec::new();
+        for (head, output) in self.heads.iter().zip(outputs) {
+            let Some(strides) = self.strides(head, output.shape) else { continue };
+            let (width, height) = self.grid(head);
+            for (anchor, &size) in head.anchors.iter().enumerate() {
+                for cell in 0..width * height {
+                    let at = |channel: usize| {
+                        output.values[anchor * strides.anchor + channel * strides.channel + cell * strides.cell]
+                    };
+                    if at(4) < least {
+                        continue;
+                    }
+                    let objectness = sigmoid(at(4));
+                    let bbox = || place(head, size, (cell % width, cell / width), [at(0), at(1), at(2), at(3)]);
+                    let classes = (0..self.classes).map(|class| at(5 + class));
+                    pick(
+                        classes.map(|class| objectness * sigmoid(class)),
+                        threshold,
+                        self.multi_label,
+                        bbox,
+                        &mut found,
+                    );
+                }
+            }
+        }
+        found
+    }
+}
+
+/// `b = stride * (sigmoid(t) * s - (s - 1) / 2 + cell)` for the centre, `b = anchor * exp(t)` for the size.
+fn place(head: &Heads, anchor: [f32; 2], cell: (usize, usize), [x, y, w, h]: [f32; 4]) -> InputBox {
+    let centre = |t: f32, cell: usize| {
+        (sigmoid(t) * head.scale_x_y - (head.scale_x_y - 1.0) / 2.0 + cell as f32) * head.stride as f32
+    };
+    InputBox { cx: centre(x, cell.0), cy: centre(y, cell.1), width: w.exp() * anchor[0], height: h.exp() * anchor[1] }
+}
+
+struct DecodedRows {
+    decoded: Decoded,
+    classes: usize,
+    input: (u32, u32),
+    multi_label: bool,
+}
+
+impl Family for DecodedRows {
+    fn outputs(&self) -> Vec<&str> {
+        vec![&self.decoded.output]
+    }
+
+    fn check(&self, shapes: &[Vec<Option<usize>>]) -> Result<(), String> {
+        match shapes.first().map(Vec::as_slice) {
+            Some([_, channels]) if channels.is_none_or(|channels| channels == 5 + self.classes) => Ok(()),
+            other => Err(format!(
+                "the output `{}` has the shape {other:?} for each picture, but {} labels make [rows, {}]",
+                self.decoded.output,
+                self.classes,
+                5 + self.classes
+            )),
+        }
+    }
+
+    fn decode(&self, outputs: &[Output<'_>], threshold: f32) -> Vec<Candidate> {
+        let (x, y) = match self.decoded.coordinates {
+            Coordinates::InputPixels => (1.0, 1.0),
+            Coordinates::Normalized => (self.input.0 as f32, self.input.1 as f32),
+        };
+        let mut found = Vec::new();
+        for row in outputs.iter().flat_map(|output| output.values.chunks_exact(5 + self.classes)) {
+            let objectness = row[4];
+            if objectness < threshold {
+                continue;
+            }
+            let bbox = || InputBox { cx: row[0] * x, cy: row[1] * y, width: row[2] * x, height: row[3] * y };
+            pick(row[5..].iter().map(|class| objectness * class), threshold, self.multi_label, bbox, &mut found);
+        }
+        found
+    }
+}
+
+/// Keeps the best class of a cell, or every class, from the threshold on. Boxes that are no numbers are dropped.
+fn pick(
+    scores: impl Iterator<Item = f32>,
+    threshold: f32,
+    multi_label: bool,
+    bbox: impl Fn() -> InputBox,
+    found: &mut Vec<Candidate>,
+) {
+    let mut keep = |(class, score): (usize, f32)| {
+        let bbox = bbox();
+        let sound = [bbox.cx, bbox.cy, bbox.width, bbox.height].into_iter().all(f32::is_finite);
+        if sound && score >= threshold {
+            found.push(Candidate { bbox, class_id: class as u32, score: score.min(1.0) });
+        }
+    };
+    let scores = scores.enumerate();
+    if multi_label {
+        scores.filter(|&(_, score)| score >= threshold).for_each(keep);
+    } else if let Some(best) = scores.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|best| best.1 >= threshold) {
+        keep(best);
+    }
+}
+
+fn sigmoid(value: f32) -> f32 {
+    1.0 / (1.0 + (-value).exp())
+}
+
+fn logit(probability: f32) -> f32 {
+    (probability / (1.0 - probability)).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two classes, one anchor of 20x40, a grid of 3x2 cells of 32 pixels.
+    const TEXT: &str = "family = \"yolov3\"\nlabels = [\"a\", \"b\"]\n[input]\nname = \"x\"\nwidth = 96\nheight = 64\n\
+        [[heads]]\noutput = \"y\"\nstride = 32\nscale_x_y = 1.2\nanchors = [[20, 40]]\n";
+
+    fn family() -> Box<dyn Family> {
+        let manifest = Manifest::parse(TEXT).expect("a good manifest");
+        make(&manifest, 2).expect("a family")
+    }
+
+    /// All cells silent but the one at (2, 1).
+    fn channel_first() -> Vec<f32> {
+        let mut values = vec![-20.0; 7 * 6];
+        for (channel, value) in [0.5f32, -0.5, 0.1, 0.2, 3.0, -2.0, 4.0].into_iter().enumerate() {
+            values[channel * 6 + 5] = value;
+        }
+        values
+    }
+
+    #[test]
+    fn the_formulas_hold_in_every_layout() {
+        let first = channel_first();
+        let last: Vec<f32> = (0..6)
+            .flat_map(|cell| (0..7).map(move |channel| (cell, channel)))
+            .map(|(cell, channel)| first[channel * 6 + cell])
+            .collect();
+        for (shape, values) in
+            [(vec![7, 2, 3], &first), (vec![1, 7, 2, 3], &first), (vec![2, 3, 7], &last), (vec![1, 2, 3, 7], &last)]
+        {
+            let output = Output { shape: &shape, values };
+            let found = family().decode(&[output], 0.25);
+            assert_eq!(found.len(), 1, "{shape:?}");
+            let Candidate { bbox, class_id, score } = found[0];
+            let near = |got: f32, want: f32| assert!((got - want).abs() < 1e-3, "{shape:?}: {got} is not {want}");
+            assert_eq!(class_id, 1);
+            near(score, 0.952_574 * 0.982_014);
+            near(bbox.cx, (0.622_459 * 1.2 - 0.1 + 2.0) * 32.0);
+            near(bbox.cy, (0.377_541 * 1.2 - 0.1 + 1.0) * 32.0);
+            near(bbox.width, 20.0 * 1.105_171);
+            near(bbox.height, 40.0 * 1.221_403);
+        }
+    }
+
+    #[test]
+    fn several_labels_of_a_cell_count_when_asked_for() {
+        let mut values = channel_first();
+        values[5 * 6 + 5] = 3.0;
+        let output = Output { shape: &[7, 2, 3], values: &values };
+        assert_eq!(family().decode(&[output], 0.25).len(), 1);
+        let manifest = Manifest::parse(&format!("multi_label = true\n{TEXT}")).expect("a good manifest");
+        let both = make(&manifest, 2).expect("a family").decode(&[output], 0.25);
+        assert_eq!(both.iter().map(|c| c.class_id).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn a_box_that_is_no_number_is_dropped() {
+        let mut values = channel_first();
+        values[2 * 6 + 5] = 1e30;
+        assert!(family().decode(&[Output { shape: &[7, 2, 3], values: &values }], 0.25).is_empty());
+        values.fill(f32::NAN);
+        assert!(family().decode(&[Output { shape: &[7, 2, 3], values: &values }], 0.25).is_empty());
+    }
+
+    #[test]
+    fn a_wrong_shape_is_told_in_words() {
+        let words = family().check(&[vec![Some(21), Some(2), Some(3)]]).expect_err("three anchors");
+        assert!(words.contains("[21, 2, 3]") && words.contains("[7, 2, 3]"), "{words}");
+        assert!(family().check(&[vec![Some(7), None, Some(3)]]).is_ok(), "free axes are looked at when they are known");
+    }
+
+    #[test]
+    fn decoded_rows_are_read_in_both_units() {
+        let base = TEXT.split("[[heads]]").next().expect("the part before");
+        for (unit, factor) in [("input-pixels", (1.0, 1.0)), ("normalized", (96.0, 64.0))] {
+            let text = format!("{base}[decoded]\noutput = \"y\"\ncoordinates = \"{unit}\"\n");
+            let family = make(&Manifest::parse(&text).expect("a good manifest"), 2).expect("a family");
+            let rows = [0.5, 0.25, 0.1, 0.2, 0.9, 0.1, 0.8, 0.5, 0.5, 0.1, 0.1, 0.2, 0.9, 0.9];
+            let found = family.decode(&[Output { shape: &[2, 7], values: &rows }], 0.25);
+            assert_eq!(found.len(), 1);
+            assert_eq!((found[0].bbox.cx, found[0].bbox.height), (0.5 * factor.0, 0.2 * factor.1));
+            assert!((found[0].score - 0.72).abs() < 1e-6 && found[0].class_id == 1);
+        }
+    }
+
+    #[test]
+    fn a_manifest_without_heads_is_told() {
+        let base = TEXT.split("[[heads]]").next().expect("the part before");
+        let manifest = Manifest::parse(base).expect("the text is sound");
+        assert!(make(&manifest, 2).err().is_some_and(|words| words.contains("[[heads]]")));
+    }
+}

@@ -1,0 +1,16 @@
+//! Whole-service tests: the real program on a data folder of its own, looked at from outside over HTTP and WebSockets.
+
+mod harness;
+mod media;
+mod problem;
+mod viewer;
+
+mod bad_files;
+mod broken_models;
+mod command_line;
+mod kills;
+mod limits;
+mod operation;
+mod orders;
+mod recordings;
+mod viewers;
