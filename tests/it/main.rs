@@ -7,4 +7,6 @@
 )]
 
 mod service;
+mod shared;
 mod tidy;
+mod vision;
