@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Builds the network of a Darknet cfg with random weights, to measure speed without anybody's weights.
+"""Builds YOLOv3, or another Darknet cfg, with random weights, to measure speed without anybody's weights.
 
     pip install onnx numpy
-    python3 benches/make_yolov3.py yolov3.cfg OUT [--size 416] [--half] [--name yolov3-random] [--labels coco.names]
+    python3 benches/make_yolov3.py OUT [--size 416] [--half] [--cfg some.cfg] [--labels coco.names]
 
-Writes OUT/NAME/model.toml and OUT/NAME/1/model.onnx. The heads are raw, in Darknet's layout, named yolo0, yolo1 ... in
+Makes the model folder OUT: OUT/model.toml and OUT/1/model.onnx. Without --cfg it is YOLOv3 as published: Darknet-53, 80
+classes, heads of stride 32, 16 and 8. The heads are raw, in Darknet's layout, named yolo0, yolo1 ... in
 the order of the cfg; the batch axis is free. Batch norms are left out, as an importer would have folded them. The
 objectness biases are very negative, so the network finds next to nothing and NMS costs next to nothing: what is
 measured is the network. `--half` keeps weights and sums in f16 between an f32 input and f32 outputs.
@@ -29,6 +30,26 @@ def sections(path):
         elif "=" in line:
             key, value = line.split("=", 1)
             found[-1][1][key.strip()] = value.strip()
+    return found
+
+
+def yolov3():
+    """The blocks of YOLOv3."""
+    def conv(filters, size=1, stride=1, activation="leaky"):
+        return "convolutional", {"filters": str(filters), "size": str(size), "stride": str(stride), "pad": "1",
+                                 "activation": activation}
+
+    anchors = "10,13, 16,30, 33,23, 30,61, 62,45, 59,119, 116,90, 156,198, 373,326"
+    found = [("net", {}), conv(32, 3)]
+    for filters, repeats in (64, 1), (128, 2), (256, 8), (512, 8), (1024, 4):
+        found.append(conv(filters, 3, 2))
+        found += [conv(filters // 2), conv(filters, 3), ("shortcut", {"from": "-3"})] * repeats
+    for filters, joined, mask in (512, None, "6,7,8"), (256, 61, "3,4,5"), (128, 36, "0,1,2"):
+        if joined:
+            found += [("route", {"layers": "-4"}), conv(filters), ("upsample", {"stride": "2"}),
+                      ("route", {"layers": f"-1, {joined}"})]
+        found += [conv(filters), conv(filters * 2, 3)] * 3 + [conv(255, activation="linear")]
+        found.append(("yolo", {"mask": mask, "anchors": anchors, "classes": "80"}))
     return found
 
 
@@ -152,9 +173,10 @@ def manifest(g, args):
     else:
         labels = [f"class{c}" for c in range(classes)]
     quoted = ", ".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in labels)
+    what = Path(args.cfg).name if args.cfg else "YOLOv3"
     text = f"""family = "yolov3"
 task = "detect"
-description = "{Path(args.cfg).name} with random weights{', f16' if args.half else ''}: for measuring speed only"
+description = "{what} with random weights{', f16' if args.half else ''}: for measuring speed only"
 labels = [{quoted}]
 
 [input]
@@ -179,25 +201,28 @@ iou = 0.45
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("cfg")
-    args.add_argument("out", help="the folder that gets NAME/")
+    args.add_argument("out", help="the model folder to make")
+    args.add_argument("--cfg", help="a Darknet cfg instead of YOLOv3")
     args.add_argument("--size", type=int, default=416, help="width and height of the input, a multiple of 32")
-    args.add_argument("--name", help="default: the cfg's name, -random, -f16")
     args.add_argument("--labels", help="a text file, one label a line")
     args.add_argument("--half", action="store_true")
     args.add_argument("--seed", type=int, default=1)
     args = args.parse_args()
-    if args.size % 32:
+    if args.size % 32 or args.size < 32:
         raise SystemExit("--size must be a multiple of 32")
-    g = build(sections(args.cfg), args.seed, args.half)
+    kind = "f16" if args.half else "f32"
+    print(f"building {args.cfg or 'YOLOv3'} at {args.size}x{args.size} in {kind} with random weights")
+    g = build(sections(args.cfg) if args.cfg else yolov3(), args.seed, args.half)
     if not g.heads:
         raise SystemExit(f"{args.cfg} has no [yolo] layer")
-    name = args.name or Path(args.cfg).stem + "-random" + ("-f16" if args.half else "")
-    folder = Path(args.out) / name
+    for name, channels, stride, *_ in g.heads:
+        print(f"head {name}: stride {stride}, {channels} channels, {args.size // stride}x{args.size // stride}")
+    folder = Path(args.out)
     (folder / "1").mkdir(parents=True, exist_ok=True)
     (folder / "model.toml").write_text(manifest(g, args))
     onnx.save(model_of(g, args.size), folder / "1" / "model.onnx")
-    print(folder, sum(int(np.prod(w.dims)) for w in g.weights), "parameters")
+    print(f"{sum(int(np.prod(w.dims)) for w in g.weights)} parameters, "
+          f"{(folder / '1' / 'model.onnx').stat().st_size} bytes in {folder}")
 
 
 if __name__ == "__main__":

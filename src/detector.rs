@@ -85,7 +85,11 @@ impl Detector {
             .map_err(|error| Error { detail: format!("The model `{name}`: {}", error.detail), ..error })
     }
 
-    fn of(model: Model, options: &EngineOptions) -> Result<Self> {
+    /// As [`Detector::load`], of a folder that was read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of(model: Model, options: &EngineOptions) -> Result<Self> {
         let manifest = &model.manifest;
         let family =
             family::of(manifest, model.labels.len()).map_err(|words| fault!(BadRequest, "model.toml: {words}"))?;

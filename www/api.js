@@ -2,6 +2,7 @@
 
 import { t } from './i18n.js';
 import { ADDRESS } from './protocol.js';
+import { said } from './said.js';
 
 export class ApiError extends Error {
   constructor(status, message) {
@@ -36,7 +37,7 @@ export function refusal(status, body) {
     // not one of our answers: a proxy in between, for example
   }
   const words = problem?.detail || problem?.title;
-  if (words) return new ApiError(status, t('error.said', { words }));
+  if (words) return new ApiError(status, said(words));
   return new ApiError(status, t('error.status', { status }));
 }
 

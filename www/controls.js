@@ -15,6 +15,8 @@ export class Controls {
   #seek = byId('seek');
   #time = byId('time');
   #pill = byId('pill');
+  #source = byId('source');
+  #rate = byId('rate');
   #dragging = false;
 
   constructor(player, view) {
@@ -41,6 +43,7 @@ export class Controls {
   open(video, track) {
     this.#track = track;
     this.#dragging = false;
+    this.#rate.hidden = true;
     this.#seek.value = 0;
     this.video = video;
   }
@@ -66,7 +69,9 @@ export class Controls {
     this.#seek.style.setProperty('--known', percentOf(known, total));
     this.#seek.style.setProperty('--now', percentOf(now, total));
     this.#seek.setAttribute('aria-valuetext', t('seek.value', { time: clock(now, 1), total: clock(total) }));
-    this.#time.textContent = `${clock(now, 2)} / ${clock(total)}`;
+    // Frames are sought by their beginning; for a person a video lasts until its last frame ends.
+    const lasts = this.#track.complete ? this.#track.end : Math.max(total, this.#track.end);
+    this.#time.textContent = `${clock(now, 2)} / ${clock(Math.round(lasts * 1000) / 1000)}`;
     this.#say();
   }
 
@@ -74,6 +79,15 @@ export class Controls {
     const words = this.#words();
     this.#pill.hidden = !words;
     if (words && this.#pill.textContent !== words) this.#pill.textContent = words;
+    // Beside the picture, not on it: these two may stay for as long as the video plays.
+    const { fromServer, playing, rate } = this.#player;
+    this.#source.hidden = !fromServer;
+    const slow = playing && rate < 0.99;
+    if (slow) this.#rate.hidden = false;
+    if (this.#track.complete) this.#rate.hidden = true;
+    const speed = slow ? t('rate', { rate: percent(rate) }) : '';
+    if (this.#rate.textContent !== speed) this.#rate.textContent = speed;
+    this.#rate.title = slow ? t('rate.why') : '';
   }
 
   #words() {
@@ -81,8 +95,6 @@ export class Controls {
     const over = this.#track.complete || state === STATE.failed || state === STATE.cancelled;
     if (!over && state === STATE.queued && this.#track.length === 0) return t('pill.queued');
     if (!over && (this.#player.waiting || this.#view.frame < 0)) return t('pill.waiting');
-    if (this.#player.fromServer) return t('pill.server');
-    if (this.#player.playing && this.#player.rate < 0.99) return t('pill.slow', { rate: percent(this.#player.rate) });
     return '';
   }
 

@@ -9,6 +9,7 @@ import './message.js';
 import { Meters } from './meters.js';
 import { Player } from './player.js';
 import { STATE, isActive } from './protocol.js';
+import { said } from './said.js';
 import './save-video.js';
 import { Track } from './track.js';
 import './upload-box.js';
@@ -32,7 +33,7 @@ const view = new View(byId('view'), options);
 const meters = new Meters();
 const player = new Player(byId('decoder'), view, {
   change: () => later(),
-  failed: (words) => message.error(t('error.said', { words })),
+  failed: (words) => message.error(said(words)),
 });
 const controls = new Controls(player, view);
 
@@ -94,7 +95,8 @@ function listen(turn) {
     },
     status: mine(take),
     recording: () => {},
-    error: mine((words) => message.error(t('error.said', { words }))),
+    // Why a video failed is in its state too, and said from there.
+    error: mine((words) => words === turn.video.error || message.error(said(words))),
     end: mine(() => finish(turn)),
     lost: mine(() => lost(turn)),
     back: mine(() => message.clear('lost')),
@@ -109,7 +111,7 @@ function take(video) {
   save.update(video);
   list.update(video);
   document.title = `${video.name || video.id} – Sightglass`;
-  if (video.state === STATE.failed) message.error(t('failed', { words: video.error ?? '' }), 'failed');
+  if (video.state === STATE.failed) message.error(t('failed', { words: said(video.error ?? '') }), 'failed');
   player.pace(video.detect_fps, frameRate(video.frame_rate));
 }
 
@@ -246,6 +248,7 @@ function address(id) {
 
 async function start() {
   const wanted = new URLSearchParams(location.search).get('video');
+  document.body.classList.toggle('working', Boolean(wanted)); // no welcome that is gone a moment later
   list.refresh();
   try {
     models = (await listModels()).filter(({ task }) => task === 'detect');

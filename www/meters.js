@@ -3,6 +3,7 @@
 import { clock, oneDigit, span } from './format.js';
 import { onLanguage, t } from './i18n.js';
 import { STATE, isActive } from './protocol.js';
+import { said } from './said.js';
 
 const byId = (id) => document.getElementById(id);
 const byTest = (name) => document.querySelector(`[data-testid=${name}]`);
@@ -32,7 +33,7 @@ export class Meters {
     byId('stop').hidden = !isActive(state);
     byId('retry').hidden = state !== STATE.failed && state !== STATE.cancelled;
     byId('warning').hidden = !video.warning;
-    text(byId('warning'), video.warning ? t('warning', { words: video.warning }) : '');
+    text(byId('warning'), video.warning ? t('warning', { words: said(video.warning) }) : '');
   }
 
   /** `known`: frames whose events are here already, which is fresher than the last status. */

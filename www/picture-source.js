@@ -92,13 +92,21 @@ export class PictureSource {
       const event = readEvent(data);
       if (event?.type === EVENT.frame) frame = event.frame;
       else if (event?.type === EVENT.error) this.#hooks.failed(String(event.detail ?? ''));
-      else if (event?.type === EVENT.end) this.#socket = null;
+      else if (event?.type === EVENT.end) this.#done();
     };
     socket.onclose = () => {
       if (!current()) return;
       this.#timer = setTimeout(() => this.#resume(), this.#pause);
       this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
     };
+  }
+
+  // No picture follows, so those that were asked for beyond the last one will never come.
+  #done() {
+    this.#socket = null;
+    this.#decoding = this.#decoding.then(() => {
+      if (this.#socket === null) this.#asked = 0;
+    });
   }
 
   // After a break: what is in the queue is still good, the rest is asked for again.

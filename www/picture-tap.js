@@ -3,9 +3,11 @@
 // requestVideoFrameCallback says which frame was on screen a moment ago; by the time that a picture is taken the element
 // may already show the next one (seen: about one in a hundred). A VideoFrame carries its own time, so there it cannot
 // happen. Browsers give VideoFrame only to pages over HTTPS or from the machine itself; elsewhere each picture waits until
-// the next callback tells whether the element had moved on before it was taken.
+// the next callback proves that the element had not moved on: that callback must be about the very next frame, and that
+// frame must have come on after the picture was taken. A picture without that proof is thrown away.
 
-const SETTLED = 100; // milliseconds without another callback: the element stands still
+const SETTLED = 40; // milliseconds without another callback after which it is looked whether the element stands
+const HOPELESS = 30; // so many pictures without proof in a row: this machine is too slow for it
 
 export class PictureTap {
   #video;
@@ -14,11 +16,14 @@ export class PictureTap {
   #pending = null;
   #timer = 0;
   #spare = [];
+  #unproved = 0;
+  #hopeless;
 
-  /** take(picture, time): the picture is the receiver's, who calls its close() when done. */
-  constructor(video, take) {
+  /** take(picture, time): the picture is the receiver's, who calls its close() when done. hopeless(): none will come. */
+  constructor(video, take, hopeless) {
     this.#video = video;
     this.#take = take;
+    this.#hopeless = hopeless;
     this.#arm();
   }
 
@@ -51,20 +56,50 @@ export class PictureTap {
   }
 
   #copied(meta) {
-    if (this.#pending && meta.presentationTime > this.#pending.takenAt) this.#give();
-    else this.#pending?.picture.close();
-    const picture = this.#canvas();
-    picture.getContext('2d').drawImage(this.#video, 0, 0, picture.width, picture.height);
-    this.#pending = { picture, time: meta.mediaTime, takenAt: performance.now() };
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#give(), SETTLED);
+    const last = this.#pending;
+    this.#pending = null;
+    if (last && meta.presentedFrames === last.number + 1 && meta.presentationTime > last.takenAt) {
+      this.#unproved = 0;
+      this.#take(last.picture, last.time);
+    } else if (last) {
+      last.picture.close();
+      this.#unproved += 1;
+      if (this.#unproved === HOPELESS) {
+        this.#hopeless();
+        return;
+      }
+    }
+    const picture = this.#copy();
+    this.#pending = { picture, time: meta.mediaTime, number: meta.presentedFrames, takenAt: performance.now() };
+    this.#settle(this.#pending);
   }
 
-  #give() {
-    const { picture, time } = this.#pending;
-    this.#pending = null;
+  // Where no further callback comes because the element stands, the newest one was about the picture that it shows.
+  #settle(pending) {
     clearTimeout(this.#timer);
-    this.#take(picture, time);
+    this.#timer = setTimeout(async () => {
+      if (!this.#video.paused) {
+        this.#settle(pending);
+        return;
+      }
+      // A callback that is due comes with the next repaint.
+      await new Promise(requestAnimationFrame);
+      await new Promise(requestAnimationFrame);
+      if (pending !== this.#pending) return;
+      if (!this.#video.paused || this.#video.seeking) {
+        this.#settle(pending);
+        return;
+      }
+      this.#pending = null;
+      pending.picture.close();
+      this.#take(this.#copy(), pending.time);
+    }, SETTLED);
+  }
+
+  #copy() {
+    const picture = this.#canvas();
+    picture.getContext('2d').drawImage(this.#video, 0, 0, picture.width, picture.height);
+    return picture;
   }
 
   #canvas() {

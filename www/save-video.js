@@ -4,6 +4,7 @@ import { getRecording, startRecording } from './api.js';
 import { bytes, percent } from './format.js';
 import { onLanguage, t } from './i18n.js';
 import { ADDRESS, RECORDING, STATE } from './protocol.js';
+import { said } from './said.js';
 
 const POLL = 250;
 const PATIENCE = 20; // polls in a row that may fail before it is called a failure: a short break is none
@@ -48,7 +49,7 @@ class SaveVideo extends HTMLElement {
       while (turn === this.#turn) {
         this.#recording = recording;
         this.#render();
-        if (recording.state === RECORDING.failed) throw new Error(recording.error ?? '');
+        if (recording.state === RECORDING.failed) throw new Error(said(recording.error ?? ''));
         if (recording.state === RECORDING.done) return this.#download();
         await new Promise((resolve) => setTimeout(resolve, POLL));
         try {

@@ -50,6 +50,12 @@ export class Track {
     return this.length ? this.#times[this.length - 1] : -1;
   }
 
+  /** When the last known frame ends: as long after its beginning as it itself came after the one before. */
+  get end() {
+    if (this.length < 2) return Math.max(0, this.lastTime);
+    return 2 * this.lastTime - this.#times[this.length - 2];
+  }
+
   size(frame) {
     let i = this.#sizes.length - 1;
     while (i > 0 && this.#sizes[i].from > frame) i -= 1;

@@ -119,7 +119,8 @@ class VideoList extends HTMLElement {
 
   #fill(row, video) {
     const name = video.name || video.id;
-    row.element.toggleAttribute('aria-current', video.id === this.#current);
+    if (video.id === this.#current) row.element.setAttribute('aria-current', 'true');
+    else row.element.removeAttribute('aria-current');
     row.open.textContent = name;
     row.open.setAttribute('aria-label', t('video.open', { name }));
     row.state.textContent = t(`state.${video.state}`);

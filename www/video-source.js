@@ -48,7 +48,7 @@ export class VideoSource {
     this.#watch = setInterval(() => this.#watchdog(), 1000);
     video.playbackRate = 1;
     video.src = address;
-    this.#tap = new PictureTap(video, (picture, time) => this.#offer(picture, time));
+    this.#tap = new PictureTap(video, (picture, time) => this.#offer(picture, time), hooks.unable);
   }
 
   play() {
@@ -197,6 +197,8 @@ export class VideoSource {
     this.#setWaiting(false);
     this.#drive();
     this.#hooks.ended();
+    // Or it was never told of: then it is fetched, so that the end is the end.
+    if (this.#shown < this.#track.length - 1) this.seek(this.#track.length - 1);
   }
 
   // A file with a break in it: the browser stops there without a word, while the server may get further.

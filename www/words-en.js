@@ -1,5 +1,4 @@
 export default {
-  'title': 'Video detection',
   'language': 'Language',
   'nav.home': 'Sightglass, to the start',
   'nav.pages': 'Pages',
@@ -8,6 +7,8 @@ export default {
   'close': 'Close',
   'model': 'Model',
 
+  'hero': 'See what is in your video, frame by frame',
+  'hero.more': 'Watch the boxes of exactly the frame that is shown while the server detects, then save the video with them.',
   'drop.lead': 'Drop a video here',
   'drop.hint': 'MP4, MOV, MKV, WebM, AVI … it stays on this server.',
   'drop.choose': 'Choose a video',
@@ -37,8 +38,10 @@ export default {
   'keys': 'Keys: Space plays and pauses · ← → step by a frame · F full screen',
   'pill.queued': 'Waiting for its turn…',
   'pill.waiting': 'Waiting for detection…',
-  'pill.server': 'This browser cannot play the file: pictures come from the server',
-  'pill.slow': 'At {rate} of full speed, as fast as detection',
+  'source.server': 'Pictures from the server',
+  'source.server.why': 'This browser cannot play the file, so the server sends its pictures',
+  'rate': '{rate} speed',
+  'rate.why': 'As fast as detection',
   'warning': 'Note: {words}',
   'failed': 'This video could not be worked on to its end. {words}',
 

@@ -1,5 +1,4 @@
 export default {
-  'title': '视频检测',
   'language': '语言',
   'nav.home': 'Sightglass 首页',
   'nav.pages': '页面',
@@ -8,6 +7,8 @@ export default {
   'close': '关闭',
   'model': '模型',
 
+  'hero': '逐帧看清视频里有什么',
+  'hero.more': '服务器边检测边播放，检测框与画面逐帧对应；完成后可保存带框的视频。',
   'drop.lead': '将视频拖放到这里',
   'drop.hint': '支持 MP4、MOV、MKV、WebM、AVI 等格式，文件只保存在本服务器上。',
   'drop.choose': '选择视频',
@@ -37,8 +38,10 @@ export default {
   'keys': '快捷键：空格 播放/暂停 · ← → 逐帧 · F 全屏',
   'pill.queued': '正在排队…',
   'pill.waiting': '等待检测…',
-  'pill.server': '浏览器无法播放此文件，画面由服务器提供',
-  'pill.slow': '以 {rate} 的速度播放，与检测同步',
+  'source.server': '画面来自服务器',
+  'source.server.why': '浏览器无法播放此文件，画面由服务器提供',
+  'rate': '{rate} 速度',
+  'rate.why': '与检测同步播放',
   'warning': '注意：{words}',
   'failed': '此视频未能处理完。{words}',
 

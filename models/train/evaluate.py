@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Examines a model on fresh scenes of each background, on the held-out family, and on the pictures of fixtures/.
+"""Examines a model on fresh scenes of each background, on two held-out families, and on fixtures/ and the sample.
 
-    pip install onnxruntime numpy pillow         # Python 3.11 or newer; ffmpeg for the videos
+    pip install onnxruntime numpy pillow skia-python   # Python 3.11 or newer; ffmpeg for the videos
     nice -n 19 python3 models/train/evaluate.py models/shapes [--scenes 300] [--sweep]
 
 A detection is right when its label is right and it overlaps an object not yet found by IoU 0.5 or more. AP50 is the
@@ -20,6 +20,7 @@ from PIL import Image
 import backgrounds
 import heldout
 import peer
+import photolike
 import scenes
 import shapes
 
@@ -29,15 +30,15 @@ import make_sample  # noqa: E402
 
 
 def match(found, truth, iou=0.5):
-    """For each detection whether it is right; best score first."""
+    """For each detection its IoU if it is right, else 0; best score first."""
     free, right = np.ones(len(truth), bool), []
     for row in found:
         if len(truth) == 0:
-            right.append(False)
+            right.append(0.0)
             continue
         fit = peer.overlaps(row[2:], truth[:, 1:]) * free * (truth[:, 0] == row[0])
         best = int(fit.argmax())
-        right.append(bool(fit[best] >= iou))
+        right.append(float(fit[best]) if fit[best] >= iou else 0.0)
         if right[-1]:
             free[best] = False
     return right
@@ -58,8 +59,8 @@ class Tally:
         self.rows, self.objects, self.pictures = [], [], 0
 
     def add(self, found, truth):
-        for row, right in zip(found, match(found, truth)):
-            self.rows.append((int(row[0]), row[1], right))
+        for row, fit in zip(found, match(found, truth)):
+            self.rows.append((int(row[0]), row[1], fit > 0, fit))
         self.objects += [int(t[0]) for t in truth]
         self.pictures += 1
 
@@ -67,6 +68,11 @@ class Tally:
         kept = [r for r in self.rows if r[1] >= score]
         hits = sum(r[2] for r in kept)
         return hits / max(len(kept), 1), hits / max(len(self.objects), 1)
+
+    def fit(self, score):
+        """Mean IoU of the right ones."""
+        kept = [r[3] for r in self.rows if r[1] >= score and r[2]]
+        return float(np.mean(kept)) if kept else 0.0
 
     def ap(self):
         each = []
@@ -81,23 +87,33 @@ def generators():
         yield name, lambda rng, name=name: scenes.scene(rng, family=name), 9000 + n
     yield "held-out", heldout.scene, 9100
     yield "held-out, inverted", lambda rng: heldout.scene(rng, invert=True), 9101
+    yield "photograph-like", photolike.scene, 9102
 
 
 def examine(model, count, sweep):
     least = model.manifest["thresholds"]["score"]
-    print(f"score >= {least}\n\n| scenes | pictures | objects | precision | recall | AP50 |\n|---|---|---|---|---|---|")
+    print(f"score >= {least}\n\n| scenes | pictures | objects | precision | recall | mean IoU | AP50 |\n"
+          "|---|---|---|---|---|---|---|")
+    total = Tally()
+
+    def line(name, tally):
+        precision, recall = tally.at(least)
+        print(f"| {name} | {tally.pictures} | {len(tally.objects)} | {precision:.3f} | {recall:.3f} | "
+              f"{tally.fit(least):.3f} | {np.mean(tally.ap()):.3f} |", flush=True)
+        if sweep:
+            print("    ", "  ".join("{}: {:.3f}/{:.3f}".format(s, *tally.at(s)) for s in
+                                    (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)))
+            print("    ", " ".join(f"{n} {a:.2f}" for n, a in zip(shapes.LABELS, tally.ap())))
+
     for name, make, seed in generators():
         rng, tally = np.random.default_rng(seed), Tally()
         for _ in range(count):
             picture, truth = make(rng)
-            tally.add(model.detect(picture, least=0.01), truth)
-        precision, recall = tally.at(least)
-        print(f"| {name} | {count} | {len(tally.objects)} | {precision:.3f} | {recall:.3f} | "
-              f"{np.mean(tally.ap()):.3f} |", flush=True)
-        if sweep:
-            print("    ", "  ".join(f"{s}: {tally.at(s)[0]:.3f}/{tally.at(s)[1]:.3f}" for s in
-                                    (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)))
-            print("    ", " ".join(f"{n} {a:.2f}" for n, a in zip(shapes.LABELS, tally.ap())))
+            found = model.detect(picture, least=0.01)
+            tally.add(found, truth)
+            total.add(found, truth)
+        line(name, tally)
+    line("all together", total)
 
 
 def frames(path):
@@ -130,13 +146,14 @@ def numbered_truth(path, n):
 
 def examine_files(model):
     least = model.manifest["thresholds"]["score"]
-    print("\n| file | frames | objects | precision | recall | least score of a right one |\n|---|---|---|---|---|---|")
+    print("\n| file | frames | objects | precision | recall | mean IoU | least score of a right one |\n"
+          "|---|---|---|---|---|---|---|")
 
     def line(name, tally):
         precision, recall = tally.at(least)
         worst = min([r[1] for r in tally.rows if r[2] and r[1] >= least], default=0)
-        print(f"| {name} | {tally.pictures} | {len(tally.objects)} | {precision:.3f} | {recall:.3f} | {worst:.2f} |",
-              flush=True)
+        print(f"| {name} | {tally.pictures} | {len(tally.objects)} | {precision:.3f} | {recall:.3f} | "
+              f"{tally.fit(least):.3f} | {worst:.2f} |", flush=True)
 
     for path in sorted((ROOT / "fixtures").glob("numbered*.*")):
         tally, first = Tally(), 20 if "editlist" in path.name else 0
@@ -159,7 +176,7 @@ if __name__ == "__main__":
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("model", help="a folder with model.toml and 1/model.onnx")
     args.add_argument("--scenes", type=int, default=300)
-    args.add_argument("--sweep", action="store_true", help="also other score thresholds and each class's AP50")
+    args.add_argument("--sweep", action="store_true", help="also other thresholds (precision/recall) and AP50s")
     args.add_argument("--files-only", action="store_true")
     args = args.parse_args()
     loaded = peer.Model(args.model)

@@ -8,5 +8,5 @@ import network
 import shapes
 
 net = network.Detector(len(shapes.LABELS))
-net.load_state_dict(torch.load(sys.argv[1]))
+net.load_state_dict(torch.load(sys.argv[1])["slow"])
 network.export(net, sys.argv[2])

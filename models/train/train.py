@@ -23,14 +23,17 @@ import shapes
 
 MOST = 10    # objects a scene can have
 SIZE = 320
+FRESH = 0.4  # new scenes per scene shown, once the ring is full
 
 
-def painter(pictures, objects, made, slots, seed):
+def painter(pictures, objects, made, shown, slots, seed):
     rng = np.random.default_rng(seed)
     pictures = np.frombuffer(pictures, np.uint8).reshape(slots, SIZE, SIZE, 3)
     objects = np.frombuffer(objects, np.float32).reshape(slots, MOST, 5)
     while True:
         picture, found = scenes.scene(rng, SIZE)
+        while made.value > slots and made.value > shown.value * FRESH:  # leave the processor to the trainer
+            time.sleep(0.2)
         slot = made.value % slots
         row = np.full((MOST, 5), -1, np.float32)
         row[:min(len(found), MOST)] = found[:MOST]
@@ -127,6 +130,12 @@ def averaged(slow, fast, keep):
                 s.copy_(f)
 
 
+def keep(path, **parts):
+    """Writes the checkpoint beside its place and then renames it, so that a stop leaves a whole one."""
+    torch.save(parts, path + ".new")
+    Path(path + ".new").replace(path)
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--minutes", type=float, default=36)
@@ -134,9 +143,10 @@ def main():
     args.add_argument("--slots", type=int, default=12000, help="scenes kept in the ring (300 KB each)")
     args.add_argument("--seed", type=int, default=11)
     args.add_argument("--rate", type=float, default=2.5e-3)
-    args.add_argument("--full", action="store_true", help="320 pixels from the start, for going on from a checkpoint")
+    args.add_argument("--full", action="store_true", help="320 pixels from the start")
     args.add_argument("--threads", type=int, default=1, help="the painter takes a core of its own")
-    args.add_argument("--resume", help="a checkpoint to start from")
+    args.add_argument("--resume", help="a checkpoint to go on from, where it stopped")
+    args.add_argument("--start", help="a checkpoint (or unfold.py's) whose weights to begin a new run with")
     args.add_argument("--out", default="model.onnx")
     args.add_argument("--checkpoint", default="/tmp/shapes.pt")
     args = args.parse_args()
@@ -145,26 +155,33 @@ def main():
     torch.set_num_threads(args.threads)
     pictures = mp.RawArray("B", args.slots * SIZE * SIZE * 3)
     objects = mp.RawArray("f", args.slots * MOST * 5)
-    made = mp.Value("l", 0, lock=False)
-    mp.Process(target=painter, args=(pictures, objects, made, args.slots, args.seed), daemon=True).start()
+    made, shown = mp.Value("l", 0, lock=False), mp.Value("l", 0, lock=False)
+    seed = args.seed if not args.resume else int(time.time())  # fresh scenes, not the same ones again
+    mp.Process(target=painter, args=(pictures, objects, made, shown, args.slots, seed), daemon=True).start()
     ring = np.frombuffer(pictures, np.uint8).reshape(args.slots, SIZE, SIZE, 3)
     truth = np.frombuffer(objects, np.float32).reshape(args.slots, MOST, 5)
 
     net = network.Detector(len(shapes.LABELS)).to(memory_format=torch.channels_last)
-    if args.resume:
-        net.load_state_dict(torch.load(args.resume))
+    saved = torch.load(args.resume or args.start) if args.resume or args.start else None
+    if saved:
+        net.load_state_dict(saved["net" if args.resume else "slow"])
     slow = network.Detector(len(shapes.LABELS)).to(memory_format=torch.channels_last)
-    slow.load_state_dict(net.state_dict())
+    slow.load_state_dict(saved["slow"] if args.resume else net.state_dict())
     print(sum(p.numel() for p in net.parameters()), "parameters", flush=True)
     decay = [p for p in net.parameters() if p.ndim > 1]
     rest = [p for p in net.parameters() if p.ndim <= 1]
     step_of = torch.optim.AdamW([{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}],
                                 lr=args.rate)
     rng = np.random.default_rng(5)
+    step, seen, mean, before = 0, 0, None, 0.0
+    if args.resume:
+        step_of.load_state_dict(saved["step_of"])
+        step, seen, before = saved["step"], saved["seen"], saved["minutes"]
+        rng = np.random.default_rng((5, step))
     while made.value < 400:
         time.sleep(0.2)
-    start, step, seen, mean = time.time(), 0, 0, None
-    last = start
+    last = time.time()
+    start = last - before * 60
     while (done := (time.time() - start) / 60 / args.minutes) < 1:
         # Half-size first: more scenes for the same time; the last part at full size.
         size = SIZE if args.full else 224 if done < 0.25 else 256 if done < 0.5 else SIZE
@@ -182,14 +199,17 @@ def main():
         step_of.step()
         averaged(slow, net, min(0.998, step / (step + 20)))
         step, seen = step + 1, seen + args.batch
+        shown.value += args.batch
         mean = loss.item() if mean is None else mean * 0.98 + loss.item() * 0.02
         if step % 50 == 0:
             print(f"{(time.time() - start) / 60:6.2f} min  step {step}  seen {seen}  made {made.value}  size {size}  "
                   f"loss {mean:.3f}", flush=True)
         if time.time() - last > 120:
             last = time.time()
-            torch.save(slow.state_dict(), args.checkpoint)
-    torch.save(slow.state_dict(), args.checkpoint)
+            keep(args.checkpoint, net=net.state_dict(), slow=slow.state_dict(), step_of=step_of.state_dict(),
+                 step=step, seen=seen, minutes=(last - start) / 60)
+    keep(args.checkpoint, net=net.state_dict(), slow=slow.state_dict(), step_of=step_of.state_dict(), step=step,
+         seen=seen, minutes=(time.time() - start) / 60)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     network.export(slow, args.out)
     print("made", made.value, "scenes, saw", seen, flush=True)

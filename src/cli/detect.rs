@@ -30,22 +30,22 @@ pub struct DetectSettings {
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// Write an annotated copy: a file ending in .avi, .mp4, .jpg or .png, or a folder when there are several inputs.
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, env = "SIGHTGLASS_OUTPUT", value_name = "OUT")]
     output: Option<PathBuf>,
     /// Format of annotated videos in a folder: avi or mp4.
-    #[arg(long, default_value = "avi", value_name = "FORMAT")]
+    #[arg(long, env = "SIGHTGLASS_FORMAT", default_value = "avi", value_name = "FORMAT")]
     format: Format,
     /// Keep detections from this score on [default: the model's].
     #[arg(long, env = "SIGHTGLASS_THRESHOLD", value_parser = parse_score)]
     threshold: Option<f32>,
     /// Draw boxes without labels.
-    #[arg(long)]
+    #[arg(long, env = "SIGHTGLASS_NO_LABELS")]
     no_labels: bool,
     /// Draw boxes without scores.
-    #[arg(long)]
+    #[arg(long, env = "SIGHTGLASS_NO_SCORES")]
     no_scores: bool,
     /// Print no events.
-    #[arg(short, long)]
+    #[arg(short, long, env = "SIGHTGLASS_QUIET")]
     quiet: bool,
     #[command(flatten)]
     models: ModelSettings,

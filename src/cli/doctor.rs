@@ -1,6 +1,175 @@
-use crate::error::Result;
+//! `sightglass doctor`: what works on this machine, what is missing, and how to get it.
+
+use std::{fmt::Display, path::Path};
+
+use super::detect::cache_folder;
+use crate::{
+    config::{EngineOptions, ModelSettings, Precision, Provider},
+    detector::{Detector, network},
+    engine,
+    error::Result,
+    fault, media,
+    models::{self, Model},
+};
+
 #[derive(clap::Args)]
-pub struct DoctorSettings {}
-pub fn run(_settings: &DoctorSettings) -> Result<()> {
-    todo!()
+pub struct DoctorSettings {
+    #[command(flatten)]
+    models: ModelSettings,
+    /// Data folder of the service, looked at for room.
+    #[arg(long, env = "SIGHTGLASS_DATA", value_name = "DIR", default_value = "data")]
+    data: std::path::PathBuf,
+}
+
+/// Least room for videos and results, in bytes.
+const ROOM: u64 = 1 << 30;
+
+/// Prints findings and counts those without which the service does not work.
+#[derive(Default)]
+struct Findings {
+    broken: usize,
+}
+
+impl Findings {
+    fn heading(&self, words: &str) {
+        println!("\n{words}");
+    }
+
+    fn good(&self, what: impl Display, how: impl Display) {
+        println!("  ok       {what}: {how}");
+    }
+
+    /// Not needed, but a user may want it.
+    fn absent(&self, what: impl Display, how: impl Display) {
+        println!("  absent   {what}: {how}");
+    }
+
+    fn broken(&mut self, what: impl Display, how: impl Display) {
+        self.broken += 1;
+        println!("  MISSING  {what}: {how}");
+    }
+}
+
+/// Looks at everything; an error at the end tells how much is missing.
+pub fn run(settings: &DoctorSettings) -> Result<()> {
+    println!("Sightglass {}", env!("CARGO_PKG_VERSION"));
+    let mut findings = Findings::default();
+    look_at_machine(&mut findings, &settings.data);
+    look_at_media(&mut findings);
+    let options = settings.models.engine_options(cache_folder());
+    look_at_engine(&mut findings, settings, &options);
+    match findings.broken {
+        0 => {
+            println!("\nEverything that the service needs is here.");
+            Ok(())
+        }
+        n => Err(fault!(Unavailable, "{n} of the things above are missing. `make setup` installs what it can.")),
+    }
+}
+
+fn look_at_machine(findings: &mut Findings, data: &Path) {
+    findings.heading("Machine");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let wide = if engine::has_bf16() { "bf16 by hardware" } else { "no bf16 by hardware: auto stays with f32" };
+    findings.good("processor", format_args!("{}, {cores} cores, {wide}", engine::processor()));
+    match engine::has_gpu() {
+        true => findings.good("NVIDIA driver", "there"),
+        false => findings.absent("NVIDIA driver", "no GPU is used; models run on the processor"),
+    }
+    // The folder may not be there yet: what counts is the disk it will be on.
+    let place = data.ancestors().find(|place| place.is_dir()).unwrap_or(Path::new("."));
+    match crate::jobs::free_bytes(place) {
+        Ok(free) if free < ROOM => findings.broken(
+            "room for data",
+            format_args!("{} MiB free: free some space, or choose another disk with --data", free >> 20),
+        ),
+        Ok(free) => findings.good("room for data", format_args!("{} GiB free", free >> 30)),
+        Err(error) => findings.broken("room for data", error.full()),
+    }
+}
+
+fn look_at_media(findings: &mut Findings) {
+    findings.heading("Video");
+    if let Err(error) = media::init() {
+        findings.broken("GStreamer", error.full());
+        return;
+    }
+    findings.good("GStreamer", media::version());
+    let (mut there, mut missing) = (0, 0);
+    for (element, purpose, package, found) in media::elements() {
+        if found {
+            there += 1;
+        } else {
+            missing += 1;
+            findings.broken(element, format_args!("{purpose}; apt-get install {package}"));
+        }
+    }
+    if missing == 0 {
+        findings.good("elements", format_args!("all {there} that the pipelines name"));
+    }
+    match media::probe_decoder() {
+        Ok(()) => findings.good("decoding", "a drawn pattern was encoded and decoded"),
+        Err(error) => findings.broken("decoding", error.full()),
+    }
+    match media::has_element("nvh264dec") {
+        true => findings.good("nvh264dec", "H.264 can be decoded on the GPU"),
+        false => findings.absent("nvh264dec", "H.264 is decoded on the processor"),
+    }
+}
+
+fn look_at_engine(findings: &mut Findings, settings: &DoctorSettings, options: &EngineOptions) {
+    findings.heading("ONNX Runtime");
+    let library = match engine::library(options) {
+        Ok(library) => library,
+        Err(error) => return findings.broken("library", error.full()),
+    };
+    findings.good("library", format_args!("{} at {}", library.version, library.file.display()));
+    let names = &settings.models.model;
+    let models: Vec<_> = names
+        .iter()
+        .map(|name| {
+            (name, models::find(name, settings.models.models.as_deref()).and_then(|folder| Model::open(&folder)))
+        })
+        .collect();
+    if let Some((_, Ok(model))) = models.iter().find(|(_, model)| model.is_ok()) {
+        look_at_providers(findings, model, options);
+    }
+    findings.heading("Models");
+    for (name, model) in &models {
+        let loaded = match model {
+            Ok(model) => Detector::of(model.clone(), options),
+            Err(error) => {
+                findings.broken(name, error.full());
+                continue;
+            }
+        };
+        match loaded {
+            Ok(detector) => {
+                let info = detector.info();
+                findings.good(name, format_args!("runs by {}; {}", detector.setup(), info.chosen));
+            }
+            Err(error) => findings.broken(name, error.full()),
+        }
+    }
+}
+
+/// A provider works when it really runs a model, not when it is compiled in.
+fn look_at_providers(findings: &mut Findings, model: &Model, options: &EngineOptions) {
+    for provider in [Provider::Cuda, Provider::TensorRt, Provider::OpenVino, Provider::Cpu] {
+        let options = EngineOptions { provider, precision: Precision::F32, cache: None, ..options.clone() };
+        match engine::try_provider(&network(model), &options) {
+            Ok(()) => findings.good(provider, "really runs a model"),
+            Err(error) if provider == Provider::Cpu => findings.broken(provider, error.full()),
+            Err(error) => findings.absent(provider, format_args!("{}{}", how_to_get(provider), error.full())),
+        }
+    }
+}
+
+fn how_to_get(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Cuda => "needs an NVIDIA GPU with its driver and `make setup CUDA=1`. ",
+        Provider::TensorRt => "needs an NVIDIA GPU, `make setup CUDA=1` and TensorRT 10 (libnvinfer.so.10). ",
+        Provider::OpenVino => "comes with `make setup`, for processors of the x86-64 kind. ",
+        Provider::Cpu | Provider::Auto => "",
+    }
 }

@@ -12,13 +12,15 @@ mod session;
 
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
+pub use choice::processor;
 pub use choice::{Measured, Setup};
-pub use library::{Library, library};
+pub use library::{Library, has_gpu, library};
 pub use pool::{Buffer, Pool};
+pub use provider::has_bf16;
 pub use session::{Network, Signature};
 
 use crate::{
-    config::{EngineOptions, Precision, Provider},
+    config::EngineOptions,
     error::{Error, Result},
     fault,
 };
@@ -173,18 +175,11 @@ fn serve(mut session: Session, queue: &Queue<Job>, batch: usize) {
     }
 }
 
-/// Whether a folder holds the network and ONNX Runtime, as `doctor` asks: opens one session by `provider`.
+/// Opens one session by the provider that the options name, exact and without measuring: does it really run here?
 ///
 /// # Errors
-/// Why it does not run, in words.
-pub fn try_provider(network: &Network, options: &EngineOptions, provider: Provider) -> Result<()> {
-    let options = EngineOptions {
-        provider,
-        precision: Precision::F32,
-        sessions: Some(1),
-        threads: Some(1),
-        cache: None,
-        ..options.clone()
-    };
+/// Why it does not, in words.
+pub fn try_provider(network: &Network, options: &EngineOptions) -> Result<()> {
+    let options = EngineOptions { sessions: Some(1), threads: Some(1), ..options.clone() };
     choice::choose(network, &options).map(|_| ())
 }

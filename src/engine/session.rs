@@ -134,13 +134,16 @@ fn looks_like(file: &std::path::Path) -> Option<&'static str> {
     }
 }
 
+/// Shape without the batch axis, and buffers of that many values.
+type OutputPool = (Arc<[usize]>, Arc<Pool>);
+
 /// An opened session.
 pub struct Session {
     inner: OrtSession,
     network: Network,
     input_type: TensorElementType,
-    /// Shape without the batch axis and buffers, for each output; known after the first run.
-    outputs: Vec<Option<(Arc<[usize]>, Arc<Pool>)>>,
+    /// For each output; known after the first run.
+    outputs: Vec<Option<OutputPool>>,
     /// For batches, and for inputs of another type than f32.
     batch: Vec<f32>,
 }

@@ -110,7 +110,12 @@ impl Files {
 
     /// Bytes free for this process on the folder's disk.
     pub fn free_bytes(&self) -> Result<u64> {
-        let disk = rustix::fs::statvfs(&self.root).map_err(std::io::Error::from)?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        free_bytes(&self.root)
     }
+}
+
+/// Bytes free for this process on the disk of a folder that is there.
+pub fn free_bytes(folder: &Path) -> Result<u64> {
+    let disk = rustix::fs::statvfs(folder).map_err(std::io::Error::from)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -10,13 +10,14 @@ mod hub;
 mod queue;
 mod record;
 mod recording;
+mod resume;
 mod retention;
 mod store;
 mod store_recordings;
 mod timing;
 mod video;
 
-pub use files::Files;
+pub use files::{Files, free_bytes};
 pub use hub::{Hub, Snapshot};
 pub use queue::{JobSettings, Jobs};
 pub use recording::{Recording, RecordingOptions, RecordingState};

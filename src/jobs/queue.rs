@@ -23,9 +23,6 @@ use crate::{
     meter::Meter,
 };
 
-/// Starts of a video that stored no frame before the process died; after so many it is given up.
-const MAX_ATTEMPTS: u32 = 3;
-
 /// How much work is taken on.
 #[derive(Clone, Debug)]
 pub struct JobSettings {
@@ -71,15 +68,15 @@ impl Stop {
 
 /// Work of one kind: what waits and what runs.
 #[derive(Default)]
-struct Lane {
-    waiting: VecDeque<String>,
+pub(super) struct Lane {
+    pub(super) waiting: VecDeque<String>,
     running: HashMap<String, Arc<Stop>>,
 }
 
 #[derive(Default)]
-struct Lanes {
-    videos: Lane,
-    recordings: Lane,
+pub(super) struct Lanes {
+    pub(super) videos: Lane,
+    pub(super) recordings: Lane,
 }
 
 /// All videos and recordings, and the threads that work on them.
@@ -115,35 +112,6 @@ impl Jobs {
             ended: Condvar::new(),
             stopping: AtomicBool::new(false),
         })
-    }
-
-    /// Takes up what an earlier process left: videos go on from their last stored frame, recordings start again,
-    /// files that no video owns are removed.
-    pub fn resume(self: &Arc<Self>) -> Result<()> {
-        for id in self.files.videos()? {
-            if self.store.video(&id)?.is_none() {
-                self.files.remove_video(&id)?;
-            }
-        }
-        for mut video in self.store.videos_in(&[VideoState::Queued, VideoState::Running])? {
-            if video.attempts >= MAX_ATTEMPTS {
-                video.state = VideoState::Failed;
-                video.error = Some("The server stopped each time it worked on this file, so it was given up. Convert the video to H.264 MP4 and try again.".into());
-                video.finished_at = Some(now());
-            } else {
-                video.state = VideoState::Queued;
-                self.lock().videos.waiting.push_back(video.id.clone());
-            }
-            self.store.update_video(&video)?;
-        }
-        for mut recording in self.store.recordings_in(&[RecordingState::Queued, RecordingState::Encoding])? {
-            recording.state = RecordingState::Queued;
-            recording.frames_done = 0;
-            self.store.update_recording(&recording)?;
-            self.lock().recordings.waiting.push_back(recording.id);
-        }
-        self.dispatch();
-        Ok(())
     }
 
     pub fn settings(&self) -> &JobSettings {
@@ -342,7 +310,7 @@ impl Jobs {
     }
 
     /// Starts what may start.
-    fn dispatch(self: &Arc<Self>) {
+    pub(super) fn dispatch(self: &Arc<Self>) {
         let mut lanes = self.lock();
         if self.stopping.load(Ordering::Relaxed) {
             return;
@@ -403,7 +371,7 @@ impl Jobs {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Lanes> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

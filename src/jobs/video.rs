@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use super::now;
+use crate::media::MediaInfo;
+
 /// Where a video's work stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -81,4 +84,33 @@ pub struct Video {
     /// How often work was started since it last got anywhere: a file that brings the process down is given up.
     #[serde(skip)]
     pub attempts: u32,
+}
+
+impl Video {
+    /// An uploaded file that waits for its turn.
+    pub fn new(id: String, name: String, model: String, threshold: f32, bytes: u64, info: MediaInfo) -> Self {
+        Self {
+            id,
+            seq: 0,
+            name,
+            state: VideoState::Queued,
+            model,
+            threshold,
+            width: info.size.width,
+            height: info.size.height,
+            frame_rate: info.rate.map(|rate| rate.to_string()),
+            duration: info.duration,
+            frames_total: info.frames,
+            frames_done: 0,
+            detect_fps: None,
+            bytes,
+            content_type: info.mime.to_owned(),
+            codec: info.codec,
+            error: None,
+            warning: None,
+            created_at: now(),
+            finished_at: None,
+            attempts: 0,
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! What decodebin may build from an upload, and what it found there.
 //!
-//! Uploads are hostile: a "video" may be a playlist that makes a demuxer fetch addresses, or ask for a picture of a
-//! terabyte. So only known containers and video streams go on; sound and subtitles are left undecoded.
+//! Uploads are hostile: a "video" may be a playlist that makes a demuxer fetch addresses, or ask for a
+//! picture of a terabyte. So only known containers and video streams go on; sound and subtitles are left
+//! undecoded.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,6 +28,7 @@ const CONTAINERS: &[&str] = &[
     "application/ogg",
     "video/ogg",
     "application/mxf",
+    "video/x-dv",
     "video/x-ivf",
     "application/x-yuv4mpeg",
 ];
@@ -44,6 +46,8 @@ pub struct Findings {
     pub encrypted: bool,
     /// The caps name of a video stream that no decoder wants.
     pub undecodable: Option<String>,
+    /// Chroma and bits of a stream that is not 8-bit 4:2:0.
+    pub samples: Option<String>,
     /// A picture larger than the limit.
     pub too_large: Option<Size>,
     /// All streams are known.
@@ -68,10 +72,11 @@ impl Watch {
 
     /// Follows a `decodebin name=decode` and guards the converters behind it against pictures of more than
     /// `max_pixels`.
-    pub fn attach(pipeline: &gst::Pipeline, max_pixels: u64) -> Self {
+    pub fn attach(pipeline: &gst::Pipeline, max_pixels: u64, full_range: bool) -> Self {
         let watch = Self::default();
         if let Some(decode) = pipeline.by_name("decode") {
             watch.follow(&decode, pipeline.by_name("convert"), max_pixels);
+            watch.prepare_decoders(&decode, full_range);
         }
         if let Some(pad) = pipeline.by_name("convert").and_then(|convert| convert.static_pad("sink")) {
             watch.guard(&pad, max_pixels);
@@ -85,6 +90,12 @@ impl Watch {
             let pad = arguments.get(1)?.get::<gst::Pad>().ok()?;
             let caps = arguments.get(2)?.get::<gst::Caps>().ok()?;
             Some(watch.admits(&pad, &caps, max_pixels).to_value())
+        });
+        decode.connect("autoplug-select", false, |arguments| {
+            let pad = arguments.get(1)?.get::<gst::Pad>().ok()?;
+            let factory = arguments.get(3)?.get::<gst::ElementFactory>().ok()?;
+            let skip = factory.name() == "mpeg4videoparse" && keeps_packed_frames(&pad);
+            choice(if skip { "skip" } else { "try" })
         });
         let watch = self.clone();
         decode.connect("unknown-type", false, move |arguments| {
@@ -121,15 +132,17 @@ impl Watch {
 
     /// May decodebin go on from this pad? If not, the pad stays as it is and nobody reads it.
     fn admits(&self, pad: &gst::Pad, caps: &gst::CapsRef, max_pixels: u64) -> bool {
-        let Some(structure) = caps.structure(0) else { return false };
+        let Some(structure) = caps.structure(0) else {
+            return false;
+        };
         let name = structure.name().as_str();
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if CONTAINERS.contains(&name) && !(name == "video/mpeg" && structure.get::<bool>("systemstream") == Ok(false)) {
+        if CONTAINERS.contains(&name) && structure.get::<bool>("systemstream") != Ok(false) {
             return true;
         }
         match name.split('/').next() {
             Some("video") => {}
-            Some("image") if behind_demuxer(pad) => {}
+            Some("image") if behind_demuxer(pad) || found.video => {}
             Some("audio") => {
                 found.sound = true;
                 return false;
@@ -160,22 +173,114 @@ impl Watch {
         true
     }
 
-    /// Stops pictures that are too large before a converter allocates them: as decoded, and with square pixels.
+    /// Looks at what each decoder is about to get.
+    ///
+    /// GStreamer 1.22 drops the range flag of an MP4's colour box, so it is put back here. And given a format
+    /// that it has no name for (12-bit grey, 9-bit 4:2:0), gst-libav 1.22 ends the process while it makes a
+    /// buffer for the decoder to write into; when it copies instead, it refuses the format with an error on
+    /// the bus. So decoders write straight into our buffers only where their parser says that pictures are
+    /// 8-bit 4:2:0.
+    fn prepare_decoders(&self, decode: &gst::Element, full_range: bool) {
+        let Some(bin) = decode.downcast_ref::<gst::Bin>() else {
+            return;
+        };
+        let watch = self.clone();
+        bin.connect_element_added(move |_, element| {
+            let class = element.factory().and_then(|factory| factory.metadata("klass").map(str::to_owned));
+            let Some(pad) = element.static_pad("sink") else {
+                return;
+            };
+            if !class.is_some_and(|class| class.contains("Decoder") && class.contains("Video")) {
+                return;
+            }
+            let lends = element.find_property("direct-rendering").is_some();
+            if lends {
+                element.set_property("direct-rendering", false);
+            }
+            let watch = watch.clone();
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+                let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) else {
+                    return gst::PadProbeReturn::Ok;
+                };
+                let plain = event.caps().structure(0).is_some_and(plain);
+                watch.lock().samples = event.caps().structure(0).filter(|_| !plain).and_then(samples);
+                if let Some(decoder) = pad.parent_element().filter(|_| lends) {
+                    decoder.set_property("direct-rendering", plain);
+                }
+                if let Some(caps) = full_range.then(|| widened(event.caps())).flatten() {
+                    info.data = Some(gst::PadProbeData::Event(gst::event::Caps::new(&caps)));
+                }
+                gst::PadProbeReturn::Ok
+            });
+        });
+    }
+
+    /// Stops pictures that are too large before a converter allocates them: as decoded, and with square
+    /// pixels.
     fn guard(&self, pad: &gst::Pad, max_pixels: u64) {
         let watch = self.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-            let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) else {
-                return gst::PadProbeReturn::Ok;
+            let caps = match info.event().map(|event| event.view()) {
+                Some(gst::EventView::Caps(event)) => event.caps(),
+                _ => return gst::PadProbeReturn::Ok,
             };
-            let Ok(video) = gst_video::VideoInfo::from_caps(event.caps()) else { return gst::PadProbeReturn::Ok };
-            let size = square(&video);
-            if size.pixels() <= max_pixels {
-                return gst::PadProbeReturn::Ok;
+            let size = gst_video::VideoInfo::from_caps(caps).map(|video| square(&video)).ok();
+            match size.filter(|size| size.pixels() > max_pixels) {
+                Some(size) => {
+                    watch.lock().too_large.get_or_insert(size);
+                    gst::PadProbeReturn::Handled
+                }
+                None => gst::PadProbeReturn::Ok,
             }
-            watch.lock().too_large.get_or_insert(size);
-            gst::PadProbeReturn::Drop
+        });
+        // Without their caps the pictures that follow would be taken for small ones.
+        let watch = self.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| match watch.lock().too_large {
+            Some(_) => gst::PadProbeReturn::Drop,
+            None => gst::PadProbeReturn::Ok,
         });
     }
+}
+
+/// An answer to decodebin's `autoplug-select`.
+fn choice(nick: &str) -> Option<gst::glib::Value> {
+    let class = gst::glib::EnumClass::with_type(gst::glib::Type::from_name("GstAutoplugSelectResult")?)?;
+    class.to_value_by_nick(nick)
+}
+
+/// Does the pad show frames of an AVI or of what was copied from one? There two frames of MPEG-4 part 2 may
+/// lie in one packet, an empty packet after them keeping the count ("packed bitstream"): libav's decoder puts
+/// them right, but mpeg4videoparse tears them apart, which spoils the times and adds a frame.
+fn keeps_packed_frames(pad: &gst::Pad) -> bool {
+    let demuxers = ["avidemux", "matroskademux", "qtdemux"];
+    maker(pad).is_some_and(|factory| demuxers.contains(&factory.name().as_str()))
+}
+
+/// Is a stream surely of 8-bit 4:2:0 pictures?
+fn plain(stream: &gst::StructureRef) -> bool {
+    let name = stream.name().as_str();
+    // These have no other formats than such as GStreamer knows, and no parser says which.
+    if matches!(name, "video/mpeg" | "video/x-h263") {
+        return true;
+    }
+    stream.get::<&str>("chroma-format") == Ok("4:2:0")
+        && ["bit-depth-luma", "bit-depth-chroma"].into_iter().all(|depth| stream.get::<u32>(depth) == Ok(8))
+}
+
+/// The caps with the full range, where they tell a colour space at all.
+fn widened(caps: &gst::CapsRef) -> Option<gst::Caps> {
+    let told: gst_video::VideoColorimetry = caps.structure(0)?.get::<&str>("colorimetry").ok()?.parse().ok()?;
+    let range = gst_video::VideoColorRange::Range0_255;
+    let full = gst_video::VideoColorimetry::new(range, told.matrix(), told.transfer(), told.primaries());
+    let mut caps = caps.to_owned();
+    caps.make_mut().set("colorimetry", full.to_string());
+    Some(caps)
+}
+
+/// How a person names a stream's samples, where its parser says it.
+fn samples(stream: &gst::StructureRef) -> Option<String> {
+    let (chroma, bits) = (stream.get::<&str>("chroma-format").ok()?, stream.get::<u32>("bit-depth-luma").ok()?);
+    Some(format!("{bits}-bit {}", if chroma == "4:0:0" { "grey" } else { chroma }))
 }
 
 /// The size with square pixels; videoscale keeps the height.
@@ -188,10 +293,17 @@ fn square(video: &gst_video::VideoInfo) -> Size {
 
 /// Does the pad show what a demuxer found, and not the file itself?
 fn behind_demuxer(pad: &gst::Pad) -> bool {
+    maker(pad).and_then(|factory| factory.metadata("klass").map(|klass| klass.contains("Demux"))).unwrap_or(false)
+}
+
+/// The factory of the element whose pad this is, or whose pad a ghost pad or a queue of decodebin shows.
+fn maker(pad: &gst::Pad) -> Option<gst::ElementFactory> {
     let pad = pad.downcast_ref::<gst::GhostPad>().and_then(|ghost| ghost.target()).unwrap_or_else(|| pad.clone());
-    let klass = pad
-        .parent_element()
-        .and_then(|element| element.factory())
-        .and_then(|factory| factory.metadata("klass").map(str::to_owned));
-    klass.is_some_and(|klass| klass.contains("Demux"))
+    let element = pad.parent_element()?;
+    let factory = element.factory()?;
+    if factory.name() != "multiqueue" {
+        return Some(factory);
+    }
+    let twin = element.static_pad(&pad.name().replace("src", "sink"))?.peer()?;
+    twin.downcast_ref::<gst::GhostPad>().and_then(|ghost| ghost.target()).unwrap_or(twin).parent_element()?.factory()
 }

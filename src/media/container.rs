@@ -1,17 +1,32 @@
 //! What the first bytes and the outermost boxes of a file tell: its type, and whether its end is missing.
 //!
-//! GStreamer decodes; this only answers what GStreamer does not say: "the index is missing" and "the file is shorter
-//! than it says".
+//! GStreamer decodes; this only answers what GStreamer does not say: "the index is missing" and "the file is
+//! shorter than it says".
 
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
+use super::moov::{self, Track};
 use crate::{error::Result, fault};
 
 /// Outer boxes to walk at most: a fragmented day of video has some 90,000.
 const MOST_BOXES: usize = 1_000_000;
 
-/// A file's outer shape.
+/// How a container's time stamps become the seconds that a player shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// GStreamer's stream time: edit lists are in it.
+    Stream,
+    /// The time stamps as they are: matroskademux's stream time starts at 0 even where the first frame does
+    /// not.
+    Stamps,
+    /// From the first frame on: a broadcast's clock starts anywhere.
+    Relative,
+    /// There are none: frames are counted at a fixed rate.
+    Counted,
+}
+
+/// A file's outer shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Container {
     /// MIME type by content.
     pub mime: &'static str,
@@ -21,8 +36,10 @@ pub struct Container {
     pub complete: Option<bool>,
     /// An MP4 without `moov`: nothing says where its pictures are.
     pub lacks_index: bool,
-    /// The container keeps presentation times; an elementary stream or a bare AVI does not.
-    pub keeps_times: bool,
+    /// How its frames' times count.
+    pub times: Times,
+    /// What an MP4's index says of its video track.
+    pub track: Track,
 }
 
 impl Container {
@@ -39,7 +56,8 @@ impl Container {
         let mut head = [0; 4096];
         let got = file.read_at(&mut head, 0)?;
         let head = &head[..got];
-        let plain = |mime, name, keeps_times| Self { mime, name, complete: None, lacks_index: false, keeps_times };
+        let plain =
+            |mime, name, times| Self { mime, name, complete: None, lacks_index: false, track: Track::default(), times };
         Ok(match head {
             [_, _, _, _, b'f', b't', b'y', b'p', ..] => boxes(&file, length, head.get(8..12) == Some(b"qt  ")),
             [_, _, _, _, kind @ ..]
@@ -49,27 +67,45 @@ impl Container {
             }
             [0x1a, 0x45, 0xdf, 0xa3, ..] => ebml(head, length),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..] => riff(&file, length),
-            [b'F', b'L', b'V', ..] => plain("video/x-flv", Some("FLV"), true),
-            [b'O', b'g', b'g', b'S', ..] => plain("video/ogg", Some("Ogg"), true),
-            [0, 0, 1, 0xba, ..] => plain("video/mpeg", Some("MPEG-PS"), true),
-            [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => plain("video/x-ms-asf", Some("ASF"), true),
+            [b'F', b'L', b'V', ..] => plain("video/x-flv", Some("FLV"), Times::Stream),
+            [b'O', b'g', b'g', b'S', ..] => plain("video/ogg", Some("Ogg"), Times::Stream),
+            [0, 0, 1, 0xba, ..] => plain("video/mpeg", Some("MPEG-PS"), Times::Relative),
+            [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => plain("video/x-ms-asf", Some("ASF"), Times::Stream),
             _ if [(0, 188), (4, 192)]
                 .iter()
                 .any(|(at, step)| (0..3).all(|n| head.get(at + n * step) == Some(&0x47))) =>
             {
-                plain("video/mp2t", Some("MPEG-TS"), true)
+                plain("video/mp2t", Some("MPEG-TS"), Times::Relative)
             }
-            _ => plain("application/octet-stream", None, false),
+            _ => match raw(head) {
+                Some((mime, name)) => plain(mime, Some(name), Times::Counted),
+                None => plain("application/octet-stream", None, Times::Stream),
+            },
         })
+    }
+}
+
+/// A raw stream by its first NAL unit (ITU-T H.264 and H.265, annex B): a delimiter, parameters or SEI.
+fn raw(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    let unit = head.strip_prefix(&[0, 0, 0, 1]).or(head.strip_prefix(&[0, 0, 1]))?;
+    match *unit {
+        // Table 7-1 of H.264; the first bit is 0.
+        [first, ..] if first < 0x80 && matches!(first & 0x1f, 6 | 7 | 9) => Some(("video/h264", "H.264")),
+        // Table 7-1 of H.265; the layer is 0 and the temporal id 1.
+        [first, 1, ..] if matches!(first >> 1, 32..=35 | 39) => Some(("video/h265", "H.265")),
+        _ => None,
     }
 }
 
 /// Walks the outer boxes of an ISO base media file (ISO/IEC 14496-12, 4.2).
 fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
     let (mut at, mut index, mut complete) = (0_u64, false, true);
+    let mut track = Track::default();
     for _ in 0..MOST_BOXES {
         let mut head = [0; 16];
-        let Ok(got) = file.read_at(&mut head, at) else { break };
+        let Ok(got) = file.read_at(&mut head, at) else {
+            break;
+        };
         if got < 8 {
             complete &= got == 0;
             break;
@@ -85,6 +121,7 @@ fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
         if size < 8 || !kind.iter().all(|c| (0x20..0x7f).contains(c) || *c == 0xa9) {
             break;
         }
+        let start = at;
         at = match at.checked_add(size) {
             Some(next) if next <= length => next,
             _ => {
@@ -92,12 +129,15 @@ fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
                 break;
             }
         };
+        if kind == b"moov" {
+            track = moov::read(file, start + 8, at);
+        }
         if at == length {
             break;
         }
     }
     let (mime, name) = if quicktime { ("video/quicktime", "QuickTime") } else { ("video/mp4", "MP4") };
-    Container { mime, name: Some(name), complete: Some(complete), lacks_index: !index, keeps_times: true }
+    Container { mime, name: Some(name), complete: Some(complete), lacks_index: !index, track, times: Times::Stream }
 }
 
 /// Compares the size that a Matroska segment announces with the file's (RFC 8794: an ID, then a length).
@@ -115,7 +155,8 @@ fn ebml(head: &[u8], length: u64) -> Container {
         name: Some(name),
         complete: announced.map(|end| end <= length),
         lacks_index: false,
-        keeps_times: true,
+        track: Track::default(),
+        times: Times::Stamps,
     }
 }
 
@@ -148,5 +189,12 @@ fn riff(file: &File, length: u64) -> Container {
         // Many writers are off by the padding byte.
         complete = Some(at <= length + 1);
     }
-    Container { mime: "video/x-msvideo", name: Some("AVI"), complete, lacks_index: false, keeps_times: false }
+    Container {
+        mime: "video/x-msvideo",
+        name: Some("AVI"),
+        complete,
+        lacks_index: false,
+        track: Track::default(),
+        times: Times::Stream,
+    }
 }

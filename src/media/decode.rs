@@ -5,7 +5,12 @@ use std::{path::Path, sync::Arc};
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
-use super::{Limits, Rate, Template, Value, container::Container, running::Running, sample, verdict};
+use super::{
+    Limits, Rate, Template, Value,
+    container::{Container, Times},
+    running::Running,
+    sample, verdict,
+};
 use crate::{
     error::Result,
     fault,
@@ -28,6 +33,9 @@ pub struct MediaInfo {
     pub mime: &'static str,
 }
 
+/// A raw H.264 or H.265 stream is taken at this rate, which is FFmpeg's too.
+pub(super) const RAW_RATE: Rate = Rate { num: 25, den: 1 };
+
 /// Decodes a file: every frame of its first video track, upright, with square pixels, in I420.
 ///
 /// One thread reads; GStreamer decodes ahead by a few frames and then waits. Dropping it stops everything.
@@ -40,22 +48,25 @@ pub struct FileSource {
     clock: Clock,
     damage: Option<f64>,
     ended: bool,
+    max_pixels: u64,
 }
 
 impl FileSource {
-    /// Opens a file and waits for its first frame, some seconds at most. `source` becomes every frame's source.
+    /// Opens a file and waits for its first frame, some seconds at most. `source` becomes every frame's
+    /// source.
     ///
     /// # Errors
     /// All in words for a person: [`NotMedia`](crate::error::Kind::NotMedia) for what is no video at all,
-    /// [`Unprocessable`](crate::error::Kind::Unprocessable) for a video that is broken, encrypted, silent about its
-    /// index, in an unknown format or beyond the limits.
+    /// [`Unprocessable`](crate::error::Kind::Unprocessable) for a video that is broken, encrypted, silent
+    /// about its index, in an unknown format or beyond the limits.
     pub fn open(source: &str, path: &Path, limits: &Limits) -> Result<Self> {
         let container = Container::look(path)?;
         if container.lacks_index {
             return Err(verdict::no_index());
         }
-        let pipeline = Template::get("file")?.build(&[("location", Value::Str(utf8(path)?))])?;
-        let mut run = Running::start(pipeline, limits, gst::State::Playing)?;
+        let name = if container.complete == Some(false) { "file-cut" } else { "file" };
+        let pipeline = Template::get(name)?.build(&[("location", Value::Str(utf8(path)?))])?;
+        let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Playing)?;
         let Some(first) = run.pull()? else {
             return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
         };
@@ -63,31 +74,45 @@ impl FileSource {
         run.check_duration(duration.unwrap_or(0.0))?;
         let rate =
             first.caps().and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok()).and_then(|video| rate_of(&video));
-        let mut clock = Clock::new(rate);
+        // A raw stream has no clock; its own hint is not followed, as FFmpeg does not follow it.
+        let rate = if container.times == Times::Counted { Some(RAW_RATE) } else { rate };
+        let rate = container.track.average_rate().filter(|average| !plausible(rate, *average)).or(rate);
+        let mut clock = Clock::new(rate, container.times, &first);
         let source: Arc<str> = source.into();
         let first = clock.frame(&first, &source)?;
         let info = MediaInfo {
             size: first.size,
             rate,
             duration,
-            frames: duration.zip(rate).map(|(seconds, rate)| (seconds * rate.per_second()).round() as u64),
+            frames: estimate(duration, rate, container.track.frames),
             container: container.name.map(str::to_owned).or_else(|| run.tag::<gst::tags::ContainerFormat>()),
             codec: run.tag::<gst::tags::VideoCodec>(),
             mime: container.mime,
         };
-        Ok(Self { run, source, info, container, first: Some(first), clock, damage: None, ended: false })
+        Ok(Self {
+            run,
+            source,
+            info,
+            container,
+            first: Some(first),
+            clock,
+            damage: None,
+            ended: false,
+            max_pixels: limits.max_pixels,
+        })
     }
 
     pub fn info(&self) -> &MediaInfo {
         &self.info
     }
 
-    /// The next frame, None at the end. Times rise strictly. Blocks while the decoder works, for the stall limit at
-    /// most.
+    /// The next frame, None at the end. Times rise strictly. Blocks while the decoder works, for the stall
+    /// limit at most.
     ///
     /// # Errors
-    /// [`Unprocessable`](crate::error::Kind::Unprocessable) when the decoder stalls or the file turns out to be beyond
-    /// the limits. A file that breaks in the middle is no error: it ends, and [`FileSource::warning`] says so.
+    /// [`Unprocessable`](crate::error::Kind::Unprocessable) when the decoder stalls or the file turns out to
+    /// be beyond the limits. A file that breaks in the middle is no error: it ends, and
+    /// [`FileSource::warning`] says so.
     pub fn next_frame(&mut self) -> Result<Option<Frame>> {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
@@ -98,7 +123,7 @@ impl FileSource {
         let Some(sample) = self.run.pull()? else {
             self.ended = true;
             return match self.run.found().too_large {
-                Some(_) => Err(verdict::refusal(&self.container, &self.run.found(), self.run.error(), 0)),
+                Some(_) => Err(verdict::refusal(&self.container, &self.run.found(), self.run.error(), self.max_pixels)),
                 None => Ok(None),
             };
         };
@@ -137,6 +162,9 @@ impl FileSource {
 
 /// Gives frames their number and time.
 struct Clock {
+    times: Times,
+    /// Where the times are counted from.
+    origin: f64,
     step: f64,
     frame: u64,
     last: Option<f64>,
@@ -145,9 +173,9 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(rate: Option<Rate>) -> Self {
+    fn new(rate: Option<Rate>, times: Times, first: &gst::Sample) -> Self {
         let step = rate.map_or(0.04, |rate| 1.0 / rate.per_second());
-        Self { step, frame: 0, last: None, shown: step }
+        Self { times, origin: origin(first, times), step, frame: 0, last: None, shown: step }
     }
 
     /// Where the last frame ends, in seconds.
@@ -157,7 +185,11 @@ impl Clock {
 
     fn frame(&mut self, sample: &gst::Sample, source: &Arc<str>) -> Result<Frame> {
         // Microseconds: finer than any container, and the same number wherever it is printed.
-        let mut time = stream_time(sample).unwrap_or_else(|| self.last.map_or(0.0, |last| last + self.step)).max(0.0);
+        let stamped = match self.times {
+            Times::Counted => Some(self.frame as f64 * self.step),
+            times => stamp(sample, times).map(|time| time - self.origin),
+        };
+        let mut time = stamped.unwrap_or_else(|| self.last.map_or(0.0, |last| last + self.step)).max(0.0);
         time = (time * 1e6).round() / 1e6;
         if let Some(last) = self.last
             && time <= last
@@ -176,20 +208,44 @@ impl Clock {
     }
 }
 
-/// When a sample is shown, in seconds of stream time: what ffprobe prints and what a browser's `mediaTime` says, edit
-/// lists included. The buffer's own pts is not.
-pub(super) fn stream_time(sample: &gst::Sample) -> Option<f64> {
+/// When a sample is shown, in seconds: what ffprobe prints and what a browser's `mediaTime` says, edit lists
+/// included.
+pub(super) fn stamp(sample: &gst::Sample, times: Times) -> Option<f64> {
     let pts = sample.buffer()?.pts()?;
+    let seconds = |time: gst::ClockTime| time.nseconds() as f64 / 1e9;
+    if times == Times::Stamps {
+        return Some(seconds(pts));
+    }
     let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
     segment.to_stream_time_full(pts).map(|time| match time {
-        gst::Signed::Positive(time) => time.nseconds() as f64 / 1e9,
-        gst::Signed::Negative(time) => -(time.nseconds() as f64) / 1e9,
+        gst::Signed::Positive(time) => seconds(time),
+        gst::Signed::Negative(time) => -seconds(time),
     })
+}
+
+/// From where a file's times are counted, given its first sample.
+pub(super) fn origin(first: &gst::Sample, times: Times) -> f64 {
+    if times == Times::Relative { stamp(first, times).unwrap_or(0.0) } else { 0.0 }
 }
 
 fn rate_of(video: &gst_video::VideoInfo) -> Option<Rate> {
     let (num, den) = (u32::try_from(video.fps().numer()).ok()?, u32::try_from(video.fps().denom()).ok()?);
     (num > 0 && den > 0).then_some(Rate { num, den })
+}
+
+/// May frames at this average rate be those of a track that declares `rate`? Fewer may be missing ones; a
+/// rate far above the average is a variable one's shortest step.
+fn plausible(rate: Option<Rate>, average: Rate) -> bool {
+    rate.is_some_and(|rate| rate.per_second() < 1.5 * average.per_second())
+}
+
+/// How many frames a file gives: as many as fit into its duration, and no more than its index lists.
+fn estimate(duration: Option<f64>, rate: Option<Rate>, listed: Option<u64>) -> Option<u64> {
+    let fitting = duration.zip(rate).map(|(seconds, rate)| (seconds * rate.per_second()).round() as u64);
+    match (fitting, listed) {
+        (Some(fitting), Some(listed)) => Some(fitting.min(listed)),
+        (fitting, listed) => fitting.or(listed),
+    }
 }
 
 /// GStreamer takes paths as UTF-8.

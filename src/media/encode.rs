@@ -11,7 +11,7 @@ use gstreamer_app as gst_app;
 
 use super::{Rate, Template, Value, decode::utf8, shape};
 use crate::{
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     fault,
     frame::{Frame, Size},
 };
@@ -92,12 +92,14 @@ pub struct Encoder {
 impl Encoder {
     /// Starts a file of pictures of `size` at `rate`; MP4 rounds odd sizes up to even ones.
     ///
-    /// In AVI frame n is shown at n / `rate`, so a source of variable rate has to repeat frames; in MP4 `rate` is only
-    /// what players show.
+    /// In AVI frame n is shown at n / `rate`, so a source of variable rate has to repeat frames; in MP4
+    /// `rate` is only what players show.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when an element is not installed, [`Kind::Internal`] when the file cannot be written.
+    /// [`Kind::Unprocessable`] for a size that the format does not take, [`Kind::Unavailable`] when an
+    /// element is not installed, [`Kind::Internal`] when the file cannot be written.
     pub fn create(path: &Path, format: Format, size: Size, rate: Rate) -> Result<Self> {
+        fits(format, size)?;
         let rate = bounded(rate, LARGEST_TERM);
         let shape = Value::Caps(shape::output(format, size));
         let location = Value::Str(utf8(path)?);
@@ -145,8 +147,9 @@ impl Encoder {
         self.frames
     }
 
-    /// Queues one picture, blocking while the encoder is behind. `time` and `duration` in seconds; ignored for AVI.
-    /// A picture of another size than the file's is scaled into it, with borders where the shape differs.
+    /// Queues one picture, blocking while the encoder is behind. `time` and `duration` in seconds; ignored
+    /// for AVI. A picture of another size than the file's is scaled into it, with borders where the shape
+    /// differs.
     ///
     /// # Errors
     /// [`Kind::DiskFull`] when the disk is full, [`Kind::Internal`] when the encoder fails or stalls.
@@ -159,6 +162,9 @@ impl Encoder {
         }
         let (pts, length) = match self.format {
             Format::Avi => (self.tick(self.frames), self.tick(self.frames + 1) - self.tick(self.frames)),
+            // mp4mux has no gap before a lone track: a late first frame is shown from the start instead, so
+            // that all others keep their times.
+            Format::Mp4 if self.frames == 0 => (gst::ClockTime::ZERO, clock(time + duration)),
             Format::Mp4 => (clock(time), clock(duration)),
         };
         let mut buffer = shape::buffer(frame)?;
@@ -200,7 +206,7 @@ impl Encoder {
             match self.bus.timed_pop_filtered(gst::ClockTime::from_mseconds(2), &wanted) {
                 Some(message) => {
                     return if let gst::MessageView::Error(error) = message.view() {
-                        Err(failure(&error.error()))
+                        Err(failure(error))
                     } else {
                         Ok(())
                     };
@@ -213,7 +219,7 @@ impl Encoder {
     fn check(&self) -> Result<()> {
         match self.bus.pop_filtered(&[gst::MessageType::Error]) {
             Some(message) => match message.view() {
-                gst::MessageView::Error(error) => Err(failure(&error.error())),
+                gst::MessageView::Error(error) => Err(failure(error)),
                 _ => Ok(()),
             },
             None => Ok(()),
@@ -271,12 +277,36 @@ impl Progress {
     }
 }
 
-fn failure(error: &gst::glib::Error) -> Error {
-    if error.matches(gst::ResourceError::NoSpaceLeft) {
-        return Error::new(
-            Kind::DiskFull,
-            "The server's disk is full: free some space or delete old videos, then try again.",
-        );
+/// Refuses sizes that avimux (16 to 4096), mp4mux (from 16) or x264 (to 16384) do not take.
+fn fits(format: Format, size: Size) -> Result<()> {
+    let (small, large) = (size.width.min(size.height), size.width.max(size.height));
+    let most = if format == Format::Avi { 4096 } else { 16_384 };
+    match (small, large) {
+        (16.., _) if large <= most => Ok(()),
+        (16.., _) if format == Format::Avi => Err(fault!(
+            Unprocessable,
+            "Pictures of {size} pixels are too large for AVI, which takes {most} at most: save as MP4 instead."
+        )),
+        (16.., _) => Err(fault!(
+            Unprocessable,
+            "Pictures of {size} pixels are too large for MP4, which takes {most} at most: scale the video down."
+        )),
+        _ => Err(fault!(
+            Unprocessable,
+            "Pictures of {size} pixels are too small to be saved as a video, which takes 16 pixels at least."
+        )),
+    }
+}
+
+fn failure(message: &gst::message::Error) -> Error {
+    let (error, debug) = (message.error(), message.debug().unwrap_or_default());
+    // mp4mux reports any failed write of its temporary file alike; the system's own words are in the debug
+    // text.
+    let full = rustix::io::Errno::NOSPC;
+    let full = std::io::Error::from(full).to_string();
+    let full = full.split(" (os error").next().unwrap_or(&full);
+    if error.matches(gst::ResourceError::NoSpaceLeft) || debug.contains(full) {
+        return std::io::Error::from(std::io::ErrorKind::StorageFull).into();
     }
     Error::internal("The server could not write the video.", error)
 }

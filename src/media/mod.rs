@@ -4,6 +4,7 @@ mod autoplug;
 mod container;
 mod decode;
 mod encode;
+mod moov;
 mod pictures;
 mod running;
 mod sample;
@@ -85,8 +86,13 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
         ("x264enc", "recording MP4", UGLY),
         ("mp4mux", "recording MP4", GOOD),
     ]
-    .map(|(element, purpose, package)| (element, purpose, package, gst::ElementFactory::find(element).is_some()))
+    .map(|(element, purpose, package)| (element, purpose, package, has_element(element)))
     .into()
+}
+
+/// Is there an element of this name?
+pub fn has_element(name: &str) -> bool {
+    gst::ElementFactory::find(name).is_some()
 }
 
 /// GStreamer's version, as it says it.
@@ -94,14 +100,15 @@ pub fn version() -> String {
     gst::version_string().to_string()
 }
 
-/// Encodes and decodes a drawn pattern, some milliseconds of work: readiness means that pictures can be decoded.
+/// Encodes and decodes a drawn pattern, some milliseconds of work: readiness means that pictures can be
+/// decoded.
 ///
 /// # Errors
 /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) when an element is missing or no picture comes out.
 pub fn probe_decoder() -> Result<()> {
     let limits = Limits { max_pixels: 1 << 20, max_duration: 60.0, stall: Duration::from_secs(5) };
     let pipeline = Template::get("test-pattern")?.build(&[])?;
-    let mut run = running::Running::start(pipeline, &limits, gst::State::Playing)?;
+    let mut run = running::Running::start(pipeline, &limits, false, gst::State::Playing)?;
     let mut pictures = 0;
     while run.pull()?.is_some() {
         pictures += 1;

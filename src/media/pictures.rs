@@ -7,15 +7,15 @@ use gstreamer as gst;
 
 use super::{
     Limits, Template, Value,
-    container::Container,
-    decode::{stream_time, utf8},
+    container::{Container, Times},
+    decode::{RAW_RATE, origin, stamp, utf8},
     running::Running,
     verdict,
 };
 use crate::error::{Error, Result};
 
-/// Seconds before the wanted time at which decoding starts: a decoder moves the start of the frame that lies across
-/// the seek point, so that frame's time would be wrong; it is skipped.
+/// Seconds before the wanted time at which decoding starts: a decoder moves the start of the frame that lies
+/// across the seek point, so that frame's time would be wrong; it is skipped.
 const LEAD: f64 = 0.05;
 /// Times closer than this are the same, seconds.
 const SAME: f64 = 0.0005;
@@ -31,11 +31,16 @@ pub struct Picture {
 /// Decodes a file to JPEG pictures. Dropping it stops everything.
 pub struct FilePictures {
     run: Running,
+    times: Times,
+    origin: f64,
     from: f64,
+    /// Pictures so far, of a stream whose times are counted.
+    count: u64,
 }
 
 impl FilePictures {
-    /// The frames at and after stream time `from` (seconds); pictures wider than `max_width` pixels are scaled down.
+    /// The frames at and after stream time `from` (seconds); pictures wider than `max_width` pixels are
+    /// scaled down.
     ///
     /// # Errors
     /// As [`FileSource::open`](super::FileSource::open).
@@ -52,12 +57,16 @@ impl FilePictures {
             .build();
         let pipeline =
             Template::get("pictures")?.build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
-        let mut run = Running::start(pipeline, limits, gst::State::Paused)?;
+        let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Paused)?;
         if !run.preroll()? {
             return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
         }
-        run.play_from(from - LEAD)?;
-        Ok(Self { run, from })
+        let times = container.times;
+        let origin = run.prerolled().map_or(0.0, |first| origin(&first, times));
+        // Without times nothing can be found by time: such a stream is played from its start.
+        let start = if times == Times::Counted { 0.0 } else { origin + from - LEAD };
+        run.play_from(start)?;
+        Ok(Self { run, times, origin, from, count: 0 })
     }
 
     /// The next picture, None at the end.
@@ -66,7 +75,13 @@ impl FilePictures {
     /// [`Unprocessable`](crate::error::Kind::Unprocessable) when the decoder stalls.
     pub fn next_picture(&mut self) -> Result<Option<Picture>> {
         while let Some(sample) = self.run.pull()? {
-            let time = (stream_time(&sample).unwrap_or(0.0).max(0.0) * 1e6).round() / 1e6;
+            let stamped = match self.times {
+                Times::Counted => Some(self.count as f64 / RAW_RATE.per_second()),
+                times => stamp(&sample, times).map(|time| time - self.origin),
+            };
+            self.count += 1;
+            let time = stamped.map_or(0.0, |time| time.max(0.0));
+            let time = (time * 1e6).round() / 1e6;
             if time < self.from - SAME {
                 continue;
             }

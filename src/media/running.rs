@@ -45,18 +45,19 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Starts a built pipeline in `state` (PAUSED or PLAYING).
+    /// Starts a built pipeline in `state` (PAUSED or PLAYING). `full_range`: the container says that luma
+    /// spans 0 to 255.
     ///
     /// # Errors
     /// [`crate::error::Kind::Internal`] when the pipeline has no appsink or does not start.
-    pub fn start(pipeline: gst::Pipeline, limits: &Limits, state: gst::State) -> Result<Self> {
+    pub fn start(pipeline: gst::Pipeline, limits: &Limits, full_range: bool, state: gst::State) -> Result<Self> {
         let sink = pipeline
             .by_name("sink")
             .and_then(|sink| sink.downcast::<gst_app::AppSink>().ok())
             .ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no appsink named sink"))?;
         let bus =
             pipeline.bus().ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no bus"))?;
-        let watch = Watch::attach(&pipeline, limits.max_pixels);
+        let watch = Watch::attach(&pipeline, limits.max_pixels, full_range);
         lend_strides(&sink);
         let running = Self {
             pipeline,
@@ -135,6 +136,11 @@ impl Running {
         }
     }
 
+    /// The first picture of a paused pipeline.
+    pub fn prerolled(&self) -> Option<gst::Sample> {
+        self.sink.try_pull_preroll(gst::ClockTime::ZERO)
+    }
+
     /// Jumps to a stream time in seconds and plays on from there.
     ///
     /// # Errors
@@ -204,10 +210,12 @@ impl Running {
     }
 }
 
-/// Lets a decoder know that we read strides, so that it hands out its own padded buffers instead of copying each
-/// picture into a tight one.
+/// Lets a decoder know that we read strides, so that it hands out its own padded buffers instead of copying
+/// each picture into a tight one.
 fn lend_strides(sink: &gst_app::AppSink) {
-    let Some(pad) = sink.static_pad("sink") else { return };
+    let Some(pad) = sink.static_pad("sink") else {
+        return;
+    };
     pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
         if let Some(gst::QueryViewMut::Allocation(query)) = info.query_mut().map(|query| query.view_mut()) {
             query.add_allocation_meta::<gstreamer_video::VideoMeta>(None);

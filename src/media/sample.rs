@@ -9,8 +9,8 @@ use crate::{
     frame::{Colour, Frame, FrameTag, Matrix, Pixels, Plane, Range, Size},
 };
 
-/// Wraps a sample's I420 picture; copies nothing. Size, strides and colour are read anew for each: they may change in
-/// mid-stream.
+/// Wraps a sample's I420 picture; copies nothing. Size, strides and colour are read anew for each: they may
+/// change in mid-stream.
 ///
 /// # Errors
 /// [`crate::error::Kind::Internal`] when the sample is no I420 picture or its planes lie outside its memory.

@@ -12,7 +12,7 @@ use crate::{
 /// What a frame is, as caps.
 pub fn input(frame: &Frame, rate: Rate) -> gst::Caps {
     let (format, colour) = match &frame.pixels {
-        Pixels::I420 { colour, .. } => ("I420", colorimetry(*colour)),
+        Pixels::I420 { colour, .. } => ("I420", colorimetry(Colour { range: Range::Limited, ..*colour })),
         Pixels::Bgr(_) => ("BGR", "sRGB"),
     };
     caps(format, frame.size, colour).field("framerate", gst::Fraction::new(rate.num as i32, rate.den as i32)).build()
@@ -60,9 +60,16 @@ const fn colorimetry(colour: Colour) -> &'static str {
     }
 }
 
-/// Wraps a frame's planes; copies nothing.
+/// Wraps a frame's planes; copies only those of full range, to bring them to the limited one: GStreamer
+/// 1.22's videoconvert does that only where the matrix changes too.
 pub fn buffer(frame: &Frame) -> Result<gst::Buffer> {
+    let squeezed: [Plane; 3];
     let (format, planes): (_, &[Plane]) = match &frame.pixels {
+        Pixels::I420 { planes, colour: Colour { range: Range::Full, .. } } => {
+            let [luma, cb, cr] = planes;
+            squeezed = [squeeze(luma, 16.0, 219.0), squeeze(cb, 16.0, 224.0), squeeze(cr, 16.0, 224.0)];
+            (gst_video::VideoFormat::I420, &squeezed)
+        }
         Pixels::I420 { planes, .. } => (gst_video::VideoFormat::I420, planes),
         Pixels::Bgr(plane) => (gst_video::VideoFormat::Bgr, std::slice::from_ref(plane)),
     };
@@ -91,4 +98,10 @@ pub fn buffer(frame: &Frame) -> Result<gst::Buffer> {
         .map_err(|error| Error::internal("The server could not write a picture into the video.", error))?;
     }
     Ok(buffer)
+}
+
+/// Maps samples from 0..=255 to `low..=low + span` (ITU-T H.273, 8.3).
+fn squeeze(plane: &Plane, low: f64, span: f64) -> Plane {
+    let table: [u8; 256] = std::array::from_fn(|sample| (low + sample as f64 * span / 255.0).round() as u8);
+    Plane { data: plane.data.iter().map(|sample| table[usize::from(*sample)]).collect(), stride: plane.stride }
 }

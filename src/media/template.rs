@@ -1,7 +1,8 @@
-//! Pipelines as data: a TOML file of `pipelines/` holds the launch text and the parameters that may be set on it.
+//! Pipelines as data: a TOML file of `pipelines/` holds the launch text and the parameters that may be set on
+//! it.
 //!
-//! The text is parsed first and parameters are set as properties of named elements afterwards, each checked against
-//! its declared and its real type. So nothing that a user wrote ever becomes pipeline text.
+//! The text is parsed first and parameters are set as properties of named elements afterwards, each checked
+//! against its declared and its real type. So nothing that a user wrote ever becomes pipeline text.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use crate::{
 /// Every pipeline of the service: its name and its TOML. A new file in `pipelines/` is a new row here.
 pub const TEMPLATES: &[(&str, &str)] = &[
     ("file", include_str!("../../pipelines/file.toml")),
+    ("file-cut", include_str!("../../pipelines/file-cut.toml")),
     ("pictures", include_str!("../../pipelines/pictures.toml")),
     ("record-avi", include_str!("../../pipelines/record-avi.toml")),
     ("record-mp4", include_str!("../../pipelines/record-mp4.toml")),
@@ -104,8 +106,9 @@ impl Template {
     /// Builds the pipeline (in the state NULL) and sets its parameters.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] when an element is not installed; [`Kind::Internal`] for a text that does not parse, for
-    /// a parameter that is unknown or missing, and for a value of another type or out of the property's range.
+    /// [`Kind::Unavailable`] when an element is not installed; [`Kind::Internal`] for a text that does not
+    /// parse, for a parameter that is unknown or missing, and for a value of another type or out of the
+    /// property's range.
     pub fn build(&self, values: &[(&str, Value<'_>)]) -> Result<gst::Pipeline> {
         let mut context = gst::ParseContext::new();
         let parsed = gst::parse::launch_full(&self.launch, Some(&mut context), gst::ParseFlags::FATAL_ERRORS);

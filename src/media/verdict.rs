@@ -39,6 +39,12 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
         return no_index();
     }
     if let Some(kind) = &found.refused {
+        if kind == "image/gif" {
+            return fault!(
+                Unprocessable,
+                "The file is a GIF animation, which is no video: convert it to MP4 and send that."
+            );
+        }
         if kind.starts_with("image/") {
             return fault!(Unprocessable, "The file is a still picture, not a video: send it as an image.");
         }
@@ -48,6 +54,12 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
         return fault!(
             Unprocessable,
             "The file has no picture, only sound (no video track): choose a file with pictures."
+        );
+    }
+    if let Some(samples) = &found.samples {
+        return fault!(
+            Unprocessable,
+            "Not one picture of the video could be decoded: it is damaged, or this server cannot read its samples ({samples}). Convert it to H.264 with 8 bits and 4:2:0."
         );
     }
     if found.video {
@@ -84,6 +96,10 @@ pub fn codec_name(caps: &str) -> &str {
         "video/x-vp9" => "VP9",
         "video/x-prores" => "ProRes",
         "video/x-wmv" => "Windows Media Video",
-        other => other.trim_start_matches("video/x-").trim_start_matches("video/").trim_start_matches("image/"),
+        other => other
+            .trim_start_matches("video/x-")
+            .trim_start_matches("gst-fourcc-")
+            .trim_start_matches("video/")
+            .trim_start_matches("image/"),
     }
 }

@@ -40,13 +40,10 @@ pub async fn file(path: &Path, tag: &str, content_type: &str, request: &HeaderMa
         let condition = request.typed_get::<IfRange>();
         condition.is_none_or(|condition| !condition.is_modified(Some(&etag), Some(&modified)))
     });
-    let part =
-        match wanted {
-            None => None,
-            Some(range) => Some(first_range(&range, length).ok_or_else(|| {
-                fault!(RangeNotSatisfiable, "The range lies outside the file, which has {length} bytes.")
-            })),
-        };
+    let part = wanted.map(|range| {
+        let outside = || fault!(RangeNotSatisfiable, "The range lies outside the file, which has {length} bytes.");
+        first_range(&range, length).ok_or_else(outside)
+    });
     let (status, (start, end)) = match part {
         None => (StatusCode::OK, (0, length)),
         Some(Ok(range)) => (StatusCode::PARTIAL_CONTENT, range),
@@ -68,10 +65,10 @@ pub async fn file(path: &Path, tag: &str, content_type: &str, request: &HeaderMa
         HeaderValue::from_str(content_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if status == StatusCode::PARTIAL_CONTENT {
-        if let Ok(range) = ContentRange::bytes(start..end, length) {
-            headers.typed_insert(range);
-        }
+    if status == StatusCode::PARTIAL_CONTENT
+        && let Ok(range) = ContentRange::bytes(start..end, length)
+    {
+        headers.typed_insert(range);
     }
     Ok(response)
 }

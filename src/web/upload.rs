@@ -21,7 +21,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     fault,
-    jobs::{Video, VideoState, new_id, now},
+    jobs::{Video, new_id},
     media::FileSource,
 };
 
@@ -207,29 +207,7 @@ async fn finish<B: Buf>(
     let jobs = web.jobs.clone();
     let video = blocking(move || {
         let info = FileSource::open(&id, &part.0, &jobs.settings().limits)?.info().clone();
-        jobs.add_video(Video {
-            id,
-            seq: 0,
-            name: clean_name(&name),
-            state: VideoState::Queued,
-            model: wish.model,
-            threshold: wish.threshold,
-            width: info.size.width,
-            height: info.size.height,
-            frame_rate: info.rate.map(|rate| rate.to_string()),
-            duration: info.duration,
-            frames_total: info.frames,
-            frames_done: 0,
-            detect_fps: None,
-            bytes,
-            content_type: info.mime.to_owned(),
-            codec: info.codec,
-            error: None,
-            warning: None,
-            created_at: now(),
-            finished_at: None,
-            attempts: 0,
-        })
+        jobs.add_video(Video::new(id, clean_name(&name), wish.model, wish.threshold, bytes, info))
     })
     .await?;
     let mut response = warp::reply::json(&video).into_response();

@@ -6,6 +6,14 @@
     reason = "a panic is how a test fails, and a test that waits for another process may sleep"
 )]
 
+mod media;
+mod media_bad;
+mod media_encode;
+mod media_encode_bad;
+mod media_hard;
+mod media_pictures;
+mod media_shared;
+mod media_template;
 mod service;
 mod shared;
 mod tidy;

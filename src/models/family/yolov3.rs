@@ -29,7 +29,9 @@ pub fn make(manifest: &Manifest, classes: usize) -> Result<Box<dyn Family>, Stri
                         head.output
                     ));
                 }
-                if head.anchors.is_empty() || head.anchors.iter().flatten().any(|&length| !(length > 0.0)) {
+                if head.anchors.is_empty()
+                    || head.anchors.iter().flatten().any(|&length| length.is_nan() || length <= 0.0)
+                {
                     return Err(format!(
                         "[[heads]] `{}`: anchors are pairs of positive numbers, in pixels of the input",
                         head.output
