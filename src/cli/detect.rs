@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::CommandFactory;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
@@ -35,7 +36,7 @@ pub struct DetectSettings {
     #[arg(long, env = "SIGHTGLASS_FORMAT", default_value = "avi", value_name = "FORMAT")]
     format: Format,
     /// Keep detections from this score on [default: the model's].
-    #[arg(long, env = "SIGHTGLASS_THRESHOLD")]
+    #[arg(long, env = "SIGHTGLASS_THRESHOLD", value_parser = parse_score)]
     threshold: Option<f32>,
     /// Draw boxes without labels.
     #[arg(long, env = "SIGHTGLASS_NO_LABELS")]
@@ -73,12 +74,11 @@ struct Job<'a> {
 }
 
 pub fn run(settings: &DetectSettings) -> Result<()> {
-    if settings.threshold.is_some_and(|score| !(score > 0.0 && score < 1.0)) {
-        return Err(fault!(BadRequest, "--threshold must lie between 0 and 1, for example 0.25."));
-    }
     let several = settings.inputs.len() > 1;
     if several && settings.output.as_ref().is_some_and(|output| output.extension().is_some() && !output.is_dir()) {
-        return Err(fault!(BadRequest, "With several inputs, -o must name a folder."));
+        // Wrong usage that only shows when both are known; ends as clap ends what it finds itself.
+        let words = "with several inputs, -o must name a folder";
+        super::Cli::command().error(clap::error::ErrorKind::ArgumentConflict, words).exit();
     }
     media::init()?;
     let mut models = settings.models.clone();
@@ -112,6 +112,12 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
         0 => Ok(()),
         n => Err(fault!(Unprocessable, "{n} of {} inputs failed.", settings.inputs.len())),
     }
+}
+
+/// A score between 0 and 1.
+fn parse_score(text: &str) -> Result<f32, String> {
+    let score = text.parse::<f32>().ok().filter(|score| *score > 0.0 && *score < 1.0);
+    score.ok_or_else(|| "choose a score between 0 and 1, for example 0.25".into())
 }
 
 /// By the ending, as people tell them apart.

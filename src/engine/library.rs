@@ -47,7 +47,7 @@ fn find(options: &EngineOptions) -> Result<PathBuf> {
         return found.ok_or_else(|| {
             fault!(
                 BadRequest,
-                "There is no libonnxruntime.so in `{}` (--onnxruntime, SIGHTGLASS_ONNXRUNTIME).",
+                "There is no ONNX Runtime (libonnxruntime.so) in `{}`, which --onnxruntime or SIGHTGLASS_ONNXRUNTIME names: leave that out after `make setup`, or name a folder that holds the library.",
                 named.display()
             )
         });

@@ -110,11 +110,28 @@ pub fn inspect(library: &Library, network: &Network) -> Result<Signature> {
 
 fn broken(file: &std::path::Path, error: &dyn std::fmt::Display) -> Error {
     let version = file.parent().and_then(|folder| folder.file_name()).unwrap_or_default().display();
-    fault!(
-        BadRequest,
-        "{version}/{} is no ONNX model that can be loaded: {error}",
-        file.file_name().unwrap_or_default().display()
-    )
+    let name = format!("{version}/{}", file.file_name().unwrap_or_default().display());
+    match looks_like(file) {
+        Some(found) => fault!(BadRequest, "{name} is no ONNX model but {found}").with_cause(error),
+        None => fault!(BadRequest, "{name} is no ONNX model that can be loaded: {error}"),
+    }
+}
+
+/// What people have in a model's place most often, and what to do then.
+fn looks_like(file: &std::path::Path) -> Option<&'static str> {
+    use std::io::Read;
+    let mut head = Vec::new();
+    std::fs::File::open(file).ok()?.take(64).read_to_end(&mut head).ok()?;
+    let text = String::from_utf8_lossy(&head).trim_start().to_ascii_lowercase();
+    if head.is_empty() {
+        Some("an empty file: fetch it again.")
+    } else if text.starts_with("version https://git-lfs") {
+        Some("a pointer of Git LFS: fetch the file itself with `git lfs pull`.")
+    } else if text.starts_with('<') {
+        Some("a web page: the address it was fetched from gives no file. Fetch it again from another one.")
+    } else {
+        None
+    }
 }
 
 /// Shape without the batch axis, and buffers of that many values.

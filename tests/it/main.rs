@@ -18,3 +18,4 @@ mod media_template;
 mod service;
 mod shared;
 mod tidy;
+mod vision;

@@ -47,9 +47,9 @@ fn a_broken_model_is_told_by_its_fault() {
     let page = b"<!DOCTYPE html><html><body>404: not found</body></html>".to_vec();
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3962119\n".to_vec();
     let cases: Vec<(&str, Box<dyn Fn(&Path)>, &[&str])> = vec![
-        ("a web page", Box::new(onnx(page)), &["model.onnx"]),
+        ("a web page", Box::new(onnx(page)), &["model.onnx", "web page"]),
         ("a pointer of Git LFS", Box::new(onnx(pointer)), &["model.onnx", "LFS"]),
-        ("an empty file", Box::new(onnx(Vec::new())), &["model.onnx"]),
+        ("an empty file", Box::new(onnx(Vec::new())), &["model.onnx", "empty"]),
         ("half of it", Box::new(onnx(whole[..whole.len() / 2].to_vec())), &["model.onnx"]),
         ("labels missing", Box::new(toml(", \"heart\", \"arrow\"]", "]")), &["labels", "6"]),
         ("an unknown output", Box::new(toml("output = \"yolo0\"", "output = \"yolo9\"")), &["yolo9", "yolo0"]),

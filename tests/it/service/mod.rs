@@ -11,6 +11,7 @@ mod command_line;
 mod kills;
 mod limits;
 mod operation;
+mod oracle;
 mod orders;
 mod recordings;
 mod viewers;
