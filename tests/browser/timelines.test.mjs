@@ -21,8 +21,7 @@ after(async () => {
   await service?.stop();
 });
 
-// fixtures/README.md says what each is. `first`: the number that frame 0 carries. `todo`: the server's pictures of an
-// MPEG-TS lose frame 1 when they are asked for from the very beginning.
+// fixtures/README.md says what each is. `first`: the number that frame 0 carries.
 const VIDEOS = [
   { name: 'numbered-editlist.mp4', frames: 60, first: 20, what: 'an edit list that leaves out the beginning' },
   { name: 'numbered-gap.mp4', frames: 60, what: 'nothing in the first half second' },
@@ -30,11 +29,11 @@ const VIDEOS = [
   { name: 'numbered-10bit.mp4', frames: 60, what: 'ten bits a sample' },
   { name: 'numbered-fullrange.mp4', frames: 60, what: 'full range' },
   { name: 'numbered-fragmented.mp4', frames: 90, what: 'a fragmented file' },
-  { name: 'numbered-resize.ts', frames: 90, what: 'another size from the middle on', todo: true },
+  { name: 'numbered-resize.ts', frames: 90, what: 'another size from the middle on' },
 ];
 
-for (const { name, frames, first = 0, what, todo = false } of VIDEOS) {
-  test(`picture and boxes are of the same frame: ${what}`, { todo }, async () => {
+for (const { name, frames, first = 0, what } of VIDEOS) {
+  test(`picture and boxes are of the same frame: ${what}`, async () => {
     const page = await openPage(browser, service);
     await record(page);
     await upload(page, fixture(name));
