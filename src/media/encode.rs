@@ -306,8 +306,8 @@ fn failure(message: &gst::message::Error) -> Error {
     let (error, debug) = (message.error(), message.debug().unwrap_or_default());
     // mp4mux reports any failed write of its temporary file alike; the system's own words are in the debug
     // text.
-    let full = rustix::io::Errno::NOSPC;
-    let full = std::io::Error::from(full).to_string();
+    const NO_SPACE_LEFT: i32 = 28; // ENOSPC of Linux
+    let full = std::io::Error::from_raw_os_error(NO_SPACE_LEFT).to_string();
     let full = full.split(" (os error").next().unwrap_or(&full);
     if error.matches(gst::ResourceError::NoSpaceLeft) || debug.contains(full) {
         return std::io::Error::from(std::io::ErrorKind::StorageFull).into();
