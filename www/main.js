@@ -34,6 +34,7 @@ const meters = new Meters();
 const player = new Player(byId('decoder'), view, {
   change: () => later(),
   failed: (words) => message.error(said(words)),
+  silent: (silent) => (silent ? message.error(t('error.silent'), 'silent') : message.clear('silent')),
 });
 const controls = new Controls(player, view);
 
@@ -77,6 +78,7 @@ function closeVideo() {
   open = null;
   player.close();
   message.clear('lost');
+  message.clear('silent');
   byId('work').hidden = true;
   document.body.classList.remove('working');
   document.title = 'Sightglass';

@@ -7,6 +7,7 @@ const BUFFER = 8;
 const LATE = 0.25; // seconds behind: do not rush to catch up, go on from here
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 8000;
+const SILENT = 3; // connections in a row that bring nothing before it is said: the server may have too many viewers
 
 export class PictureSource {
   #id;
@@ -24,9 +25,11 @@ export class PictureSource {
   #pause = FIRST_PAUSE;
   #timer = 0;
   #tick = 0;
+  #failures = 0;
+  #broken = false; // the server cannot give the picture: nobody asks again until the person does
   #over = false;
 
-  /** hooks: show(frame, picture), waiting(bool), ended(), failed(words) */
+  /** hooks: show(frame, picture), waiting(bool), ended(), failed(words), silent(bool) */
   constructor(id, track, from, hooks) {
     this.#id = id;
     this.#track = track;
@@ -42,6 +45,7 @@ export class PictureSource {
   play() {
     this.#wanted = true;
     this.#clock = null;
+    if (this.#broken) this.#open(this.#next);
   }
 
   pause() {
@@ -77,6 +81,7 @@ export class PictureSource {
     this.#clear();
     this.#asked = 0;
     this.#next = from;
+    this.#broken = false;
     const socket = new WebSocket(ADDRESS.pictures(this.#id, from));
     this.#socket = socket;
     socket.binaryType = 'arraybuffer';
@@ -91,14 +96,25 @@ export class PictureSource {
       }
       const event = readEvent(data);
       if (event?.type === EVENT.frame) frame = event.frame;
-      else if (event?.type === EVENT.error) this.#hooks.failed(String(event.detail ?? ''));
+      else if (event?.type === EVENT.error) this.#break(String(event.detail ?? ''));
       else if (event?.type === EVENT.end) this.#done();
     };
     socket.onclose = () => {
       if (!current()) return;
+      this.#failures += 1;
+      if (this.#failures === SILENT) this.#hooks.silent(true);
       this.#timer = setTimeout(() => this.#resume(), this.#pause);
       this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
     };
+  }
+
+  #break(words) {
+    this.#socket?.close();
+    this.#socket = null;
+    this.#broken = true;
+    this.#setWaiting(false);
+    this.#finish();
+    this.#hooks.failed(words);
   }
 
   // No picture follows, so those that were asked for beyond the last one will never come.
@@ -135,6 +151,8 @@ export class PictureSource {
         return;
       }
       this.#pause = FIRST_PAUSE;
+      if (this.#failures >= SILENT) this.#hooks.silent(false);
+      this.#failures = 0;
       this.#asked -= 1;
       this.#next = frame + 1;
       if (bitmap) this.#queue.push({ frame, picture: bitmap });

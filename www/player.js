@@ -19,7 +19,7 @@ export class Player {
   #address = null;
   #goal = -1; // where a seek goes to, while its picture has not come
 
-  /** hooks: change() (something that the controls show), failed(words) */
+  /** hooks: change() (something that the controls show), failed(words), silent(bool): no picture comes */
   constructor(element, view, hooks) {
     this.#element = element;
     this.#view = view;
@@ -111,6 +111,7 @@ export class Player {
       waiting: (waiting) => this.#change({ waiting }),
       ended: () => this.#change({ playing: false, waiting: false }),
       failed: (words) => this.#hooks.failed(words),
+      silent: (silent) => this.#hooks.silent(silent),
     };
   }
 

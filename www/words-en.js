@@ -94,5 +94,6 @@ export default {
   'error.status': 'The server answered with an error ({status}). Try again in a moment.',
   'error.network': 'The server does not answer. Check that it is running and that the network works, then try again.',
   'error.lost': 'The connection to the server is lost. Trying to get it back…',
+  'error.silent': 'No pictures come from the server; it may have too many viewers. Trying again…',
   'error.page': 'Something went wrong in this page: {words}',
 };

@@ -94,5 +94,6 @@ export default {
   'error.status': '服务器返回错误（{status}），请稍后重试。',
   'error.network': '服务器没有响应。请确认服务正在运行且网络正常，然后重试。',
   'error.lost': '与服务器的连接已断开，正在重新连接…',
+  'error.silent': '服务器没有发来画面，可能观看人数过多，正在重试…',
   'error.page': '页面出现错误：{words}',
 };

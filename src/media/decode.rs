@@ -146,7 +146,8 @@ impl FileSource {
             || (self.container.complete.is_none() && short && !self.run.found().sound);
         if self.ended && cut && short {
             return Some(format!(
-                "The file seems to be cut off: it says {says:.1} s but ends at {end:.1} s; the frames that are there were used."
+                "The file seems to be cut off: it says {says:.1} s but ends at {end:.1} s; the frames that \
+                 are there were used."
             ));
         }
         if self.ended && cut {

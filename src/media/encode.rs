@@ -96,8 +96,9 @@ impl Encoder {
     /// `rate` is only what players show.
     ///
     /// # Errors
-    /// [`Kind::Unprocessable`] for a size that the format does not take, [`Kind::Unavailable`] when an
-    /// element is not installed, [`Kind::Internal`] when the file cannot be written.
+    /// [`Unprocessable`](crate::error::Kind::Unprocessable) for a size that the format does not take,
+    /// [`Unavailable`](crate::error::Kind::Unavailable) when an element is not installed,
+    /// [`Internal`](crate::error::Kind::Internal) when the file cannot be written.
     pub fn create(path: &Path, format: Format, size: Size, rate: Rate) -> Result<Self> {
         fits(format, size)?;
         let rate = bounded(rate, LARGEST_TERM);
@@ -152,7 +153,8 @@ impl Encoder {
     /// differs.
     ///
     /// # Errors
-    /// [`Kind::DiskFull`] when the disk is full, [`Kind::Internal`] when the encoder fails or stalls.
+    /// [`DiskFull`](crate::error::Kind::DiskFull) when the disk is full,
+    /// [`Internal`](crate::error::Kind::Internal) when the encoder fails or stalls.
     pub fn push(&mut self, frame: &Frame, time: f64, duration: f64) -> Result<()> {
         self.wait(|encoder| encoder.source.current_level_buffers() < QUEUE)?;
         let caps = shape::input(frame, self.rate);
@@ -183,7 +185,7 @@ impl Encoder {
     /// Writes what is left and closes the file; dropping an encoder without this abandons the file.
     ///
     /// # Errors
-    /// As [`Encoder::push`]; [`Kind::Internal`] too when there was no frame.
+    /// As [`Encoder::push`]; [`Internal`](crate::error::Kind::Internal) too when there was no frame.
     pub fn finish(mut self) -> Result<()> {
         if self.frames == 0 {
             return Err(Error::internal("There is no picture to write into the video.", "finish without a frame"));
@@ -285,11 +287,13 @@ fn fits(format: Format, size: Size) -> Result<()> {
         (16.., _) if large <= most => Ok(()),
         (16.., _) if format == Format::Avi => Err(fault!(
             Unprocessable,
-            "Pictures of {size} pixels are too large for AVI, which takes {most} at most: save as MP4 instead."
+            "Pictures of {size} pixels are too large for AVI, which takes {most} at most: save as MP4 \
+             instead."
         )),
         (16.., _) => Err(fault!(
             Unprocessable,
-            "Pictures of {size} pixels are too large for MP4, which takes {most} at most: scale the video down."
+            "Pictures of {size} pixels are too large for MP4, which takes {most} at most: scale the video \
+             down."
         )),
         _ => Err(fault!(
             Unprocessable,

@@ -17,6 +17,8 @@ use crate::error::{Error, Result};
 /// Seconds before the wanted time at which decoding starts: a decoder moves the start of the frame that lies
 /// across the seek point, so that frame's time would be wrong; it is skipped.
 const LEAD: f64 = 0.05;
+/// Up to here decoding from the start is as quick as a jump, seconds.
+const NEAR: f64 = 1.0;
 /// Times closer than this are the same, seconds.
 const SAME: f64 = 0.0005;
 
@@ -63,8 +65,9 @@ impl FilePictures {
         }
         let times = container.times;
         let origin = run.prerolled().map_or(0.0, |first| origin(&first, times));
-        // Without times nothing can be found by time: such a stream is played from its start.
-        let start = if times == Times::Counted { 0.0 } else { origin + from - LEAD };
+        // Without times nothing can be found by time: such a stream is played from its start. So is what lies near it,
+        // because a jump to before the first frame of an MPEG-TS loses the second.
+        let start = if times == Times::Counted || from < NEAR { 0.0 } else { origin + from - LEAD };
         run.play_from(start)?;
         Ok(Self { run, times, origin, from, count: 0 })
     }

@@ -19,7 +19,8 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
     if let Some(size) = found.too_large {
         return fault!(
             Unprocessable,
-            "The video's picture of {size} pixels is larger than the {limit} pixels that this server takes: scale it down and try again."
+            "The video's picture of {size} pixels is larger than the {limit} pixels that this server takes: \
+             scale it down and try again."
         );
     }
     if found.encrypted {
@@ -31,7 +32,8 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
     if let Some(codec) = &found.undecodable {
         return fault!(
             Unprocessable,
-            "The video is in a format ({}) that this server has no decoder for: convert it to H.264, or ask the operator, whom `sightglass doctor` tells what is missing.",
+            "The video is in a format ({}) that this server has no decoder for: convert it to H.264, or ask \
+             the operator, whom `sightglass doctor` tells what is missing.",
             codec_name(codec)
         );
     }
@@ -59,7 +61,8 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
     if let Some(samples) = &found.samples {
         return fault!(
             Unprocessable,
-            "Not one picture of the video could be decoded: it is damaged, or this server cannot read its samples ({samples}). Convert it to H.264 with 8 bits and 4:2:0."
+            "Not one picture of the video could be decoded: it is damaged, or this server cannot read its \
+             samples ({samples}). Convert it to H.264 with 8 bits and 4:2:0."
         );
     }
     if found.video {
@@ -81,7 +84,8 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
 pub fn no_index() -> Error {
     Error::new(
         Kind::Unprocessable,
-        "The file has no index (moov atom): the recording was cut off or the upload is incomplete. Send it again, or repair it with a tool such as untrunc.",
+        "The file has no index (moov atom): the recording was cut off or the upload is incomplete. Send it \
+         again, or repair it with a tool such as untrunc.",
     )
 }
 

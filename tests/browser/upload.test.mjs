@@ -156,3 +156,33 @@ test('a damaged video shows what there is, and says so', async () => {
   // The browser stops at the break without a word; the rest then comes from the server.
   await waitFrame(page, total - 1);
 });
+
+test('a file that is too large is refused in words, not by a broken line', async () => {
+  const strict = await Service.started(['--max-upload', '1MB']);
+  try {
+    page = await openPage(browser, strict);
+    await page.evaluate(() => {
+      const files = new DataTransfer();
+      files.items.add(new File([new Uint8Array(40_000_000)], 'large.mp4', { type: 'video/mp4' }));
+      document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));
+    });
+    await alert().waitFor();
+    assert.match(await alert().innerText(), /larger than the 1 MB/);
+    assert.ok(await hook(page, 'choose').isVisible());
+    assert.deepEqual((await strict.json('/api/videos')).items, []);
+  } finally {
+    await strict.stop();
+  }
+});
+
+test('a server that has enough to do says so', async () => {
+  const strict = await Service.started(['--max-queue', '0']);
+  try {
+    page = await openPage(browser, strict);
+    await upload(page, fixture('numbered.mp4'));
+    await alert().waitFor();
+    assert.match(await alert().innerText(), /waiting already: try again/);
+  } finally {
+    await strict.stop();
+  }
+});

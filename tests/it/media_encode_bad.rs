@@ -57,7 +57,7 @@ fn full_disk() {
     for format in [Format::Avi, Format::Mp4] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(format!("out.{format}"));
-        // Links, so that the encoder removes only them when it gives up.
+        // Links, so that the encoder removes only them, never the device, when it gives up.
         std::os::unix::fs::symlink("/dev/full", &path).unwrap();
         if format == Format::Mp4 {
             std::os::unix::fs::symlink("/dev/full", folder.path().join("out.mp4.faststart")).unwrap();

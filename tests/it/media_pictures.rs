@@ -117,6 +117,9 @@ fn from_a_frame_of_a_broadcast() {
     let all = pictures(&fixture("numbered-resize.ts"), 0.0, 4096);
     assert_eq!((all.len(), all[0].time), (90, 0.0));
     assert_eq!((size(&all[44].jpeg), size(&all[45].jpeg)), ((320, 240), (400, 300)));
+    // A jump to before its first frame would lose the second.
+    assert_eq!(numbers(&all), (0..90).collect::<Vec<_>>());
+    assert_eq!(numbers(&pictures(&fixture("numbered-resize.ts"), 1.0 / 30.0, 4096)), (1..90).collect::<Vec<_>>());
     let part = pictures(&fixture("numbered-resize.ts"), 2.0, 4096);
     assert_eq!(numbers(&part), (60..90).collect::<Vec<_>>());
     assert!((part[0].time - 2.0).abs() < 1e-3, "{}", part[0].time);

@@ -35,7 +35,7 @@ export class Service {
   async start() {
     if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is not there: run make build, or set SIGHTGLASS_BIN`);
     this.data ??= await mkdtemp(join(tmpdir(), 'sightglass-browser-'));
-    const args = ['serve', '--listen', `127.0.0.1:${this.#port}`, '--data', this.data, '--www', join(ROOT, 'www')];
+    const args = ['serve', '--listen', `127.0.0.1:${this.#port}`, '--data', this.data];
     const child = spawn(PROGRAM, [...args, ...ENGINE, ...this.#args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     child.stderr.on('data', (text) => (this.#log += text));
