@@ -103,11 +103,13 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
         probes: Arc::new(Semaphore::new(4)),
         pictures: Arc::new(Semaphore::new(16)),
     });
+    // Before anybody is told that it is ready: a signal that nobody listens to ends the process on the spot.
+    let mut signals = Signals::listen()?;
     let server = tokio::spawn(web::run(listener, web.clone()));
     let keeper = tokio::spawn(keep_retention(jobs.clone()));
     println!("Sightglass is ready: open http://{address}/");
 
-    wait_for_signal().await;
+    signals.come().await;
     keeper.abort();
     stop(web, jobs, server).await;
     Ok(())
@@ -141,15 +143,20 @@ async fn keep_retention(jobs: Arc<Jobs>) {
     }
 }
 
-async fn wait_for_signal() {
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+/// What a person or a service manager ends the program by.
+struct Signals([tokio::signal::unix::Signal; 2]);
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]))
+    }
+
+    async fn come(&mut self) {
+        let [terminate, interrupt] = &mut self.0;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminate => {}
     }
 }

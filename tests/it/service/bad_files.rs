@@ -43,7 +43,7 @@ fn a_broken_video_gives_what_it_has_and_a_warning() {
     let server = Server::start(data.path());
     for (name, least, most, word) in [("truncated.mp4", 30, 50, "cut off"), ("damaged.mp4", 60, 90, "damaged")] {
         let id = server.upload(fixture(name));
-        let events = server.viewer(&id, 0).to_end();
+        let events = server.viewer(&id, 0).all();
         let count = frames(&events).len();
         assert!((least..=most).contains(&count), "{name}: {count} frames");
         let video = server.done(&id);

@@ -12,6 +12,9 @@ fn copy(folder: &Path) {
     fs::copy(own.join("1/model.onnx"), folder.join("1/model.onnx")).unwrap();
 }
 
+/// What is wrong, the harm that makes it so, and words that must be told.
+type Case = (&'static str, Box<dyn Fn(&Path)>, &'static [&'static str]);
+
 /// The words with which a start fails.
 #[track_caller]
 fn fails(command: &mut Command) -> String {
@@ -46,7 +49,7 @@ fn a_broken_model_is_told_by_its_fault() {
     let whole = bytes(root().join("models/shapes/1/model.onnx"));
     let page = b"<!DOCTYPE html><html><body>404: not found</body></html>".to_vec();
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3962119\n".to_vec();
-    let cases: Vec<(&str, Box<dyn Fn(&Path)>, &[&str])> = vec![
+    let cases: Vec<Case> = vec![
         ("a web page", Box::new(onnx(page)), &["model.onnx", "web page"]),
         ("a pointer of Git LFS", Box::new(onnx(pointer)), &["model.onnx", "LFS"]),
         ("an empty file", Box::new(onnx(Vec::new())), &["model.onnx", "empty"]),

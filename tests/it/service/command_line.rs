@@ -167,9 +167,13 @@ fn flags_beat_the_environment_which_beats_the_file() {
     let none = "threshold = 0.9999\n";
     assert!(threshold("", &|_| {}) > 3);
     assert_eq!(threshold(none, &|_| {}), 0, "the file counts");
-    let environment = |command: &mut Command| drop(command.env("SIGHTGLASS_THRESHOLD", "0.3"));
+    let environment = |command: &mut Command| {
+        command.env("SIGHTGLASS_THRESHOLD", "0.3");
+    };
     assert!(threshold(none, &environment) > 3, "the environment beats the file");
-    let both = |command: &mut Command| drop(command.env("SIGHTGLASS_THRESHOLD", "0.3").args(["--threshold", "0.9999"]));
+    let both = |command: &mut Command| {
+        command.env("SIGHTGLASS_THRESHOLD", "0.3").args(["--threshold", "0.9999"]);
+    };
     assert_eq!(threshold("threshold = 0.2\n", &both), 0, "the flag beats both");
 
     for (text, word) in [("treshold = 1", "treshold"), ("threshold = ", "threshold"), ("threshold = {a = 1}", "value")]

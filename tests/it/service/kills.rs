@@ -72,7 +72,7 @@ fn a_killed_server_goes_on_from_the_last_stored_frame() {
         server.kill();
     }
     let server = Server::start(&data);
-    let events = server.viewer(&id, 0).to_end();
+    let events = server.viewer(&id, 0).all();
     assert_eq!(frames(&events), expected, "the same as without a kill");
     assert_eq!(server.detections(&id), expected);
     let video = server.done(&id);
@@ -112,7 +112,7 @@ fn a_stop_in_order_keeps_the_work_and_tells_the_viewers() {
         assert!(log.contains("stopped") && !log.contains("ERROR"), "{log}");
     }
     let server = Server::start(&data);
-    assert_eq!(frames(&server.viewer(&id, 0).to_end()), expected);
+    assert_eq!(frames(&server.viewer(&id, 0).all()), expected);
     server.stop();
     only(&data, &[format!("videos/{id}/source")]);
 }

@@ -133,7 +133,7 @@ fn a_server_full_of_viewers_says_so() {
     let id = server.upload(fixture("numbered.mp4"));
     let first = server.viewer(&id, 0);
     assert_eq!(server.socket(&format!("/api/videos/{id}/events"), None).err(), Some(429));
-    assert_eq!(frames(&first.to_end()).len(), 90);
+    assert_eq!(frames(&first.all()).len(), 90);
     let path = format!("/api/videos/{id}/events");
     wait_for("a place for the next", || server.socket(&path, None).ok());
 }

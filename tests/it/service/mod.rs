@@ -13,5 +13,6 @@ mod limits;
 mod operation;
 mod oracle;
 mod orders;
+mod picture_viewers;
 mod recordings;
 mod viewers;

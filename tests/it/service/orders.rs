@@ -27,7 +27,7 @@ fn a_cancelled_video_keeps_what_it_has_and_goes_on_when_asked() {
     assert_eq!(cancelled["state"], "cancelled");
     let done = cancelled["frames_done"].as_u64().unwrap();
     assert!((31..270).contains(&done), "{cancelled}");
-    let events = viewer.to_end();
+    let events = viewer.all();
     assert!(events.iter().any(|event| event["type"] == "status" && event["state"] == "cancelled"));
     in_order(&server.detections(&id), 0, done as usize);
     problem(server.ask("POST", &format!("/api/videos/{id}/cancel")), 409);
@@ -36,7 +36,7 @@ fn a_cancelled_video_keeps_what_it_has_and_goes_on_when_asked() {
 
     let retried = server.ask("POST", &format!("/api/videos/{id}/retry")).must(200).json();
     assert!(["queued", "running"].contains(&retried["state"].as_str().unwrap()), "{retried}");
-    in_order(&frames(&server.viewer(&id, done).to_end()), done, 270 - done as usize);
+    in_order(&frames(&server.viewer(&id, done).all()), done, 270 - done as usize);
     let video = server.done(&id);
     assert_eq!((video["frames_done"].as_u64(), video["frames_total"].as_u64()), (Some(270), Some(270)));
     problem(server.ask("POST", &format!("/api/videos/{id}/retry")), 409);
@@ -128,7 +128,7 @@ fn the_list_is_paged_newest_first_and_survives_a_restart() {
         cursor = format!("&cursor={}", page["next_cursor"].as_str().unwrap_or(""));
     }
     assert_eq!(paged, sent);
-    assert_eq!(server.viewer(&sent[0], 0).to_end().len(), 63, "the frames, the status before and after them, the end");
+    assert_eq!(server.viewer(&sent[0], 0).all().len(), 63, "the frames, the status before and after them, the end");
 }
 
 #[test]

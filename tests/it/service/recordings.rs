@@ -178,7 +178,7 @@ fn a_recording_is_told_to_those_who_follow_the_video() {
     let file = format!("{}/file", answer.header("location"));
     let early = desk.server.get(&file);
     assert!([200, 409].contains(&early.status), "{}", early.status);
-    let events = desk.server.viewer(&id, 90).to_end();
+    let events = desk.server.viewer(&id, 90).all();
     let told: Vec<&Value> = events.iter().filter(|event| event["type"] == "recording").collect();
     // A quick machine has written it before the viewer came.
     if let Some(last) = told.last() {

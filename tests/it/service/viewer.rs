@@ -76,12 +76,13 @@ impl Viewer {
     }
 
     /// Everything up to the close frame, which must say that this was all.
-    pub fn to_end(mut self) -> Vec<Value> {
+    pub fn all(mut self) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
             match self.next() {
                 Word::Event(event) => events.push(event),
                 Word::Close(1000, _) => return events,
+                Word::Broken(why) => panic!("after {} events the connection broke: {why}", events.len()),
                 other => panic!("after {} events, instead of an end: {other:?}", events.len()),
             }
         }

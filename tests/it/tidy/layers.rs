@@ -26,7 +26,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rand", &["jobs"]),
     ("rusqlite", &["jobs"]),
     ("rust-embed", &["web"]),
-    ("rustix", &["jobs", "meter"]),
+    ("rustix", &["jobs", "media", "meter"]),
     ("serde", &[]),
     ("serde_json", &[]),
     ("sha2", &["engine", "models"]),
