@@ -65,21 +65,18 @@ pub fn fill(frame: &Frame, letterbox: &Letterbox, spec: &TensorSpec, out: &mut [
     if letterbox.inner != spec.size {
         fill_bars(spec, out);
     }
-    let mut lines = Lines::new(letterbox.inner.width as usize);
     match &frame.pixels {
         Pixels::I420 { planes, colour } => {
-            let columns = taps(frame.size.width, letterbox.inner.width);
-            let rows = taps(frame.size.height, letterbox.inner.height);
-            let convert = Conversion::new(*colour);
-            let mut blended = Blended::new(frame.size);
-            for (y, row) in rows.iter().enumerate() {
-                blended.i420(planes, frame.size, row);
-                lines.take_i420(&blended, &columns);
-                lines.convert(&convert);
-                lines.store(letterbox, spec, y, out);
+            #[cfg(target_arch = "x86_64")]
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor has just said that it has AVX2.
+                unsafe { fill_i420_avx2(planes, *colour, letterbox, spec, out) };
+                return Ok(());
             }
+            fill_i420(planes, *colour, letterbox, spec, out);
         }
         Pixels::Bgr(plane) => {
+            let mut lines = Lines::new(letterbox.inner.width as usize);
             let scaled = scale_bgr(plane, frame.size, letterbox.inner)?;
             for (y, row) in scaled.chunks_exact(letterbox.inner.width as usize * 3).enumerate() {
                 lines.take_bgr(row);
@@ -88,6 +85,28 @@ pub fn fill(frame: &Frame, letterbox: &Letterbox, spec: &TensorSpec, out: &mut [
         }
     }
     Ok(())
+}
+
+/// [`fill_i420`] in vectors of eight; the same operations in the same order, so the same bits.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn fill_i420_avx2(planes: &[Plane; 3], colour: Colour, letterbox: &Letterbox, spec: &TensorSpec, out: &mut [f32]) {
+    fill_i420(planes, colour, letterbox, spec, out);
+}
+
+/// Always inlined, like all that it calls for each row: only so does the compiler build it for the caller's processor.
+#[inline(always)]
+fn fill_i420(planes: &[Plane; 3], colour: Colour, letterbox: &Letterbox, spec: &TensorSpec, out: &mut [f32]) {
+    let (image, inner) = (letterbox.image, letterbox.inner);
+    let (columns, rows) = (taps(image.width, inner.width), taps(image.height, inner.height));
+    let convert = Conversion::new(colour);
+    let (mut blended, mut lines) = (Blended::new(image), Lines::new(inner.width as usize));
+    for (y, row) in rows.iter().enumerate() {
+        blended.i420(planes, image, row);
+        lines.take_i420(&blended, &columns);
+        lines.convert(&convert);
+        lines.store(letterbox, spec, y, out);
+    }
 }
 
 fn fill_bars(spec: &TensorSpec, out: &mut [f32]) {
@@ -125,6 +144,7 @@ fn taps(from: u32, to: u32) -> Vec<Tap> {
 }
 
 /// Blends two rows of bytes. Whole rows, because that is the part which the compiler turns into vectors.
+#[inline(always)]
 fn blend(first: &[u8], second: &[u8], weight: f32, out: &mut [f32]) {
     for ((out, &a), &b) in out.iter_mut().zip(first).zip(second) {
         let (a, b) = (f32::from(a), f32::from(b));
@@ -145,6 +165,7 @@ impl Blended {
         Self { luma: vec![0.0; size.width as usize], blue: vec![0.0; chroma], red: vec![0.0; chroma] }
     }
 
+    #[inline(always)]
     fn i420(&mut self, [y, u, v]: &[Plane; 3], size: Size, row: &Tap) {
         let (width, chroma) = (size.width as usize, size.chroma().width as usize);
         blend(y.row(row.first, width), y.row(row.second, width), row.weight, &mut self.luma);
@@ -162,6 +183,7 @@ impl Lines {
         Self(std::array::from_fn(|_| vec![0.0; width]))
     }
 
+    #[inline(always)]
     fn take_i420(&mut self, from: &Blended, columns: &[Tap]) {
         let [luma, blue, red] = &mut self.0;
         for (((luma, blue), red), tap) in luma.iter_mut().zip(blue).zip(red).zip(columns) {
@@ -180,6 +202,7 @@ impl Lines {
     }
 
     /// Y'CbCr to R'G'B', cut to 0..=255.
+    #[inline(always)]
     fn convert(&mut self, by: &Conversion) {
         let [first, second, third] = &mut self.0;
         for ((first, second), third) in first.iter_mut().zip(second).zip(third) {
@@ -192,6 +215,7 @@ impl Lines {
     }
 
     /// Writes the row `y` of the scaled picture to its place.
+    #[inline(always)]
     fn store(&self, letterbox: &Letterbox, spec: &TensorSpec, y: usize, out: &mut [f32]) {
         let [red, green, blue] = &self.0;
         let order = match spec.channels {
