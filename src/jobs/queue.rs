@@ -77,6 +77,8 @@ pub(super) struct Lane {
 pub(super) struct Lanes {
     pub(super) videos: Lane,
     pub(super) recordings: Lane,
+    /// Uploads that are whole and about to wait.
+    coming: usize,
 }
 
 /// All videos and recordings, and the threads that work on them.
@@ -137,24 +139,39 @@ impl Jobs {
 
     /// Refuses when as many videos wait as may.
     pub fn check_capacity(&self) -> Result<()> {
+        self.check_room(&self.lock())
+    }
+
+    fn check_room(&self, lanes: &Lanes) -> Result<()> {
         if self.stopping.load(Ordering::Relaxed) {
             return Err(fault!(Unavailable, "The server is stopping: try again in a minute."));
         }
-        if self.lock().videos.waiting.len() >= self.settings.max_queue {
-            return Err(fault!(Busy, "{} videos are waiting already: try again in a minute.", self.settings.max_queue));
+        let most = self.settings.max_queue;
+        if lanes.videos.waiting.len() + lanes.coming >= most {
+            return Err(fault!(Busy, "{most} videos are waiting already: try again in a minute."));
         }
         Ok(())
     }
 
     /// Makes the uploaded file a video and queues it.
     pub fn add_video(self: &Arc<Self>, video: Video) -> Result<Video> {
-        self.check_capacity()?;
-        self.files.keep_upload(&video.id)?;
-        let video = self.store.insert_video(&video).inspect_err(|_| {
-            let _ = self.files.remove_video(&video.id);
-        })?;
+        {
+            // A place is taken before the slow part, or uploads that end together would all find room.
+            let mut lanes = self.lock();
+            self.check_room(&lanes)?;
+            lanes.coming += 1;
+        }
+        let kept = self.files.keep_upload(&video.id).and_then(|()| {
+            self.store.insert_video(&video).inspect_err(|_| {
+                let _ = self.files.remove_video(&video.id);
+            })
+        });
+        let mut lanes = self.lock();
+        lanes.coming -= 1;
+        let video = kept?;
         self.hub.publish_video(&video);
-        self.lock().videos.waiting.push_back(video.id.clone());
+        lanes.videos.waiting.push_back(video.id.clone());
+        drop(lanes);
         self.dispatch();
         Ok(video)
     }
