@@ -64,6 +64,7 @@ export default [
     'The server stopped each time it worked on this file, so it was given up. Convert the video to H.264 MP4 and try again.',
     '服务器每次处理此文件都会中断，已放弃。请将视频转换为 H.264 MP4 后重试。',
   ],
+  ["The server's disk is full: detection goes on by itself when there is room.", '服务器磁盘已满：有空间后检测会自动继续。'],
   ["The server's disk is full: free some space or delete old videos, then try again.", '服务器磁盘已满，请清理空间或删除旧视频后重试。'],
   ['{} videos are waiting already: try again in a minute.', '已有 {} 个视频在排队，请稍后重试。'],
   ['{} recordings are waiting already: try again in a minute.', '已有 {} 个保存任务在排队，请稍后重试。'],

@@ -5,13 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    FrameRow, Jobs, Video, VideoState, now,
-    queue::{Stop, words},
-};
+use super::{FrameRow, Jobs, Video, VideoState, now, queue::words, stop::Stop};
 use crate::{
     detector::Pending,
-    error::Result,
+    error::{Kind, Result},
     event::round,
     frame::{FrameTag, Size},
     media::FileSource,
@@ -22,6 +19,9 @@ use crate::{
 const COMMIT_EVERY: Duration = Duration::from_millis(33);
 /// No more than this many wait for a transaction.
 const COMMIT_ROWS: usize = 64;
+/// How often a full disk is looked at again, and what viewers are told meanwhile.
+const ROOM_EVERY: Duration = Duration::from_secs(2);
+const NO_ROOM: &str = "The server's disk is full: detection goes on by itself when there is room.";
 /// The span over which the rate is told while work runs.
 const RATE_SPAN: Duration = Duration::from_secs(3);
 
@@ -31,7 +31,7 @@ pub(super) fn run(jobs: &Jobs, id: &str, stop: &Stop) {
     let begun = (Instant::now(), video.frames_done);
     video.state = VideoState::Running;
     video.attempts += 1;
-    let outcome = jobs.settle_video(&video, stop).and_then(|()| detect(jobs, &mut video, stop));
+    let outcome = settle(jobs, &video, stop).and_then(|()| detect(jobs, &mut video, stop));
     video.attempts = 0;
     match outcome {
         // Cancelled and deleted ones were settled by who asked; at shutdown the state stays `running`, and a start that
@@ -59,9 +59,31 @@ pub(super) fn run(jobs: &Jobs, id: &str, stop: &Stop) {
     }
     video.finished_at = Some(now());
     jobs.meter.videos_ended.get_or_create(&StateLabel { state: video.state.as_str() }).inc();
-    if let Err(error) = jobs.settle_video(&video, stop) {
+    if let Err(error) = settle(jobs, &video, stop) {
         tracing::error!(id, error = %error.full(), "cannot store how a video ended");
     }
+}
+
+/// Stores and announces how a video stands, as soon as there is room for it.
+fn settle(jobs: &Jobs, video: &Video, stop: &Stop) -> Result<()> {
+    loop {
+        match jobs.settle_video(video, stop) {
+            Err(error) if error.kind == Kind::DiskFull => wait_for_room(jobs, video, stop),
+            outcome => return outcome,
+        }
+    }
+}
+
+/// A disk that is full for a while must cost no work: it is waited for, and viewers are told.
+fn wait_for_room(jobs: &Jobs, video: &Video, stop: &Stop) {
+    let told = jobs.hub.latest(&video.id).is_some_and(|known| known.warning.as_deref() == Some(NO_ROOM));
+    if !told {
+        tracing::warn!(id = %video.id, "the disk is full: waiting for room");
+        let waiting =
+            Video { state: VideoState::Running, warning: Some(NO_ROOM.into()), finished_at: None, ..video.clone() };
+        let _ = stop.unless_asked(|| jobs.hub.publish_video(&waiting));
+    }
+    stop.wait(ROOM_EVERY);
 }
 
 /// Returns the warning that the viewer should read, if any.
@@ -148,7 +170,13 @@ impl Run<'_> {
     fn commit(&mut self) -> Result<()> {
         let Some(last) = self.rows.last() else { return Ok(()) };
         let done = last.frame + 1;
-        self.stop.unless_asked(|| self.store_and_tell(done)).unwrap_or(Ok(()))
+        let stop = self.stop;
+        loop {
+            match stop.unless_asked(|| self.store_and_tell(done)) {
+                Some(Err(error)) if error.kind == Kind::DiskFull => wait_for_room(self.jobs, self.video, stop),
+                outcome => return outcome.unwrap_or(Ok(())),
+            }
+        }
     }
 
     fn store_and_tell(&mut self, frames_done: u64) -> Result<()> {

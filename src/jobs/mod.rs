@@ -12,6 +12,7 @@ mod record;
 mod recording;
 mod resume;
 mod retention;
+mod stop;
 mod store;
 mod store_recordings;
 mod timing;

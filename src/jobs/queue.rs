@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     Files, Hub, Recording, RecordingOptions, RecordingState, Retention, Snapshot, Store, Video, VideoState, detect,
-    new_id, now, record,
+    new_id, now, record, stop::Stop,
 };
 use crate::{
     detector::Detector,
@@ -30,40 +30,6 @@ pub struct JobSettings {
     pub max_queue: usize,
     pub max_running: usize,
     pub retention: Retention,
-}
-
-/// Why a piece of work should end early; shared with the thread that does it.
-#[derive(Default)]
-pub(super) struct Stop {
-    why: AtomicU8,
-    /// Held while results are stored and announced, so that none come after the work was stopped.
-    door: Mutex<()>,
-}
-
-impl Stop {
-    const CANCELLED: u8 = 1;
-    const SHUTDOWN: u8 = 2;
-
-    pub fn asked(&self) -> bool {
-        self.why.load(Ordering::Relaxed) != 0
-    }
-
-    /// Asked because the server stops, not because somebody wants no more of it.
-    pub fn for_shutdown(&self) -> bool {
-        self.why.load(Ordering::Relaxed) == Self::SHUTDOWN
-    }
-
-    /// Does something that must not happen once the work was stopped; None if it was.
-    pub fn unless_asked<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
-        let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-        (!self.asked()).then(act)
-    }
-
-    /// After this nothing more of the work is stored or announced.
-    fn ask(&self, why: u8) {
-        let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-        self.why.store(why, Ordering::Relaxed);
-    }
 }
 
 /// Work of one kind: what waits and what runs.
@@ -319,9 +285,9 @@ impl Jobs {
     /// Stores and announces how a video stands, unless it was cancelled or deleted meanwhile.
     pub(super) fn settle_video(&self, video: &Video, stop: &Stop) -> Result<()> {
         let settle = || {
-            let stored = self.store.update_video(video);
+            self.store.update_video(video)?;
             self.hub.publish_video(video);
-            stored
+            Ok(())
         };
         stop.unless_asked(settle).unwrap_or(Ok(()))
     }

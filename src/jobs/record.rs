@@ -2,11 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    FrameRow, Jobs, Recording, RecordingState, Video,
-    queue::{Stop, words},
-    timing::Timing,
-};
+use super::{FrameRow, Jobs, Recording, RecordingState, Video, queue::words, stop::Stop, timing::Timing};
 use crate::{
     error::{Error, Result},
     event::Detection,
