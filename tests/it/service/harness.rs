@@ -249,12 +249,17 @@ impl Server {
 
     /// The recording at an address, once it is ended; it must have come to a good end.
     pub fn recorded(&self, location: &str) -> Value {
-        let recording = wait_for("the end of a recording", || {
-            let recording = self.get(location).must(200).json();
-            ["done", "failed"].contains(&recording["state"].as_str().unwrap()).then_some(recording)
-        });
+        let recording = self.recording_ended(location);
         assert_eq!(recording["state"], "done", "{recording}");
         recording
+    }
+
+    /// The recording at an address, once no more work is done on it.
+    pub fn recording_ended(&self, location: &str) -> Value {
+        wait_for("the end of a recording", || {
+            let recording = self.get(location).must(200).json();
+            ["done", "failed"].contains(&recording["state"].as_str().unwrap()).then_some(recording)
+        })
     }
 
     /// Follows a video from frame `from` on.

@@ -8,6 +8,7 @@ mod viewer;
 mod bad_files;
 mod broken_models;
 mod command_line;
+mod full_disk;
 mod kills;
 mod limits;
 mod operation;
