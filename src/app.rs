@@ -115,13 +115,18 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
     Ok(())
 }
 
-/// The one order of stopping: accept nothing new, end the work, say goodbye to viewers, let requests finish.
+/// The one order of stopping: accept nothing new, end the work, let the engines run empty, say goodbye to viewers, let requests finish.
 async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: tokio::task::JoinHandle<()>) {
     tracing::info!("stopping: no new connections; viewers are told");
     web.shutdown.cancel();
     web.sockets.close();
     tracing::info!("stopping: work in progress is put away");
-    let ended = tokio::task::spawn_blocking(move || jobs.shut_down(STOP_PATIENCE)).await.unwrap_or(false);
+    let end = move || {
+        let ended = jobs.shut_down(STOP_PATIENCE);
+        jobs.stop_models();
+        ended
+    };
+    let ended = tokio::task::spawn_blocking(end).await.unwrap_or(false);
     if !ended {
         tracing::warn!("some work did not end in time; it goes on from its last stored frame at the next start");
     }

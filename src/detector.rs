@@ -168,6 +168,11 @@ impl Detector {
         self.submit(frame)?.wait(threshold)
     }
 
+    /// Takes no frame any more and waits for those on their way; before the process ends.
+    pub fn stop(&self) {
+        self.engine.stop();
+    }
+
     /// Only the preprocessing, into a tensor that is thrown away: for measurements.
     ///
     /// # Errors

@@ -10,7 +10,11 @@ mod provider;
 mod queue;
 mod session;
 
-use std::{sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
 
 pub use choice::processor;
 pub use choice::{Measured, Setup};
@@ -65,7 +69,7 @@ fn stopped() -> Error {
 /// Sessions of one network, each on a thread of its own behind one queue.
 pub struct Engine {
     queue: Arc<Queue<Job>>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
     inputs: Arc<Pool>,
     signature: Signature,
     setup: Setup,
@@ -89,7 +93,7 @@ impl Engine {
         }
         Ok(Self {
             queue,
-            workers,
+            workers: Mutex::new(workers),
             inputs: Pool::new(network.input_len()),
             signature: chosen.signature,
             setup,
@@ -132,6 +136,16 @@ impl Engine {
         Ok(Ticket(ticket))
     }
 
+    /// Lets no tensor in any more and waits for those that are in. To be called before the process ends: ONNX Runtime takes
+    /// itself apart then, and a session that still runs brings the process down.
+    pub fn stop(&self) {
+        self.queue.close();
+        for worker in self.workers.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // A worker that panicked has said so on stderr, and its jobs got an error.
+            let _ = worker.join();
+        }
+    }
+
     /// Runs sessions of the same setup on ready tensors for `span`, without queue, preprocessing or boxes: what
     /// ONNX Runtime alone can do here.
     ///
@@ -144,11 +158,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.queue.close();
-        for worker in self.workers.drain(..) {
-            // A worker that panicked has said so on stderr, and its jobs got an error.
-            let _ = worker.join();
-        }
+        self.stop();
     }
 }
 

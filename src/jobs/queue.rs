@@ -267,6 +267,11 @@ impl Jobs {
             .ok_or_else(|| fault!(NotFound, "There is no such recording; it may have been deleted."))
     }
 
+    /// Ends the engines, after [`Jobs::shut_down`].
+    pub fn stop_models(&self) {
+        self.models.iter().for_each(|model| model.stop());
+    }
+
     /// Ends all threads; work in progress is kept and goes on at the next start. False if some did not end in time.
     pub fn shut_down(&self, patience: Duration) -> bool {
         self.stopping.store(true, Ordering::Relaxed);
