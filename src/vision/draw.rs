@@ -129,7 +129,8 @@ impl Mask {
         let width = (text.width + 2 * margin + 1) / 2 * 2;
         let height = (text.height + below + margin + 1) / 2 * 2;
         let mut mask = Mat::zeros(height, width, opencv::core::CV_8UC1).ok()?.to_mat().ok()?;
-        let base = Point::new(margin, text.height + margin / 2);
+        // Capitals in the middle, as far as that leaves room for what hangs below the line.
+        let base = Point::new(margin, ((height + text.height) / 2).min(height - below));
         let white = Scalar::all(255.0);
         imgproc::put_text(&mut mask, words, base, FONT, scale, white, thickness, imgproc::LINE_AA, false).ok()?;
         Some(Self { width: width as u32, height: height as u32, cover: mask.data_bytes().ok()?.to_vec() })
