@@ -160,16 +160,7 @@ fn look_at_providers(findings: &mut Findings, model: &Model, options: &EngineOpt
         match engine::try_provider(&network(model), &options) {
             Ok(()) => findings.good(provider, "really runs a model"),
             Err(error) if provider == Provider::Cpu => findings.broken(provider, error.full()),
-            Err(error) => findings.absent(provider, format_args!("{}{}", how_to_get(provider), error.full())),
+            Err(error) => findings.absent(provider, error.full()),
         }
-    }
-}
-
-fn how_to_get(provider: Provider) -> &'static str {
-    match provider {
-        Provider::Cuda => "needs an NVIDIA GPU with its driver and `make setup CUDA=1`. ",
-        Provider::TensorRt => "needs an NVIDIA GPU, `make setup CUDA=1` and TensorRT 10 (libnvinfer.so.10). ",
-        Provider::OpenVino => "comes with `make setup`, for processors of the x86-64 kind. ",
-        Provider::Cpu | Provider::Auto => "",
     }
 }

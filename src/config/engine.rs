@@ -43,6 +43,18 @@ impl Provider {
         }
     }
 
+    /// What a machine needs for it, as a sentence; empty where nothing is.
+    pub fn needs(self) -> &'static str {
+        match self {
+            Provider::Cuda => "It needs an NVIDIA GPU with its driver, and `make setup CUDA=1`.",
+            Provider::TensorRt => {
+                "It needs an NVIDIA GPU with its driver, `make setup CUDA=1` and TensorRT 10 (libnvinfer.so.10)."
+            }
+            Provider::OpenVino => "It comes with `make setup`, for processors of the x86-64 kind.",
+            Provider::Cpu | Provider::Auto => "",
+        }
+    }
+
     pub fn on_gpu(self) -> bool {
         matches!(self, Provider::Cuda | Provider::TensorRt)
     }

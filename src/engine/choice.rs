@@ -175,6 +175,10 @@ fn candidates(network: &Network, options: &EngineOptions, signature: &Signature,
                     "For f16 by CUDA put the network with 16-bit weights beside model.onnx, as model.f16.onnx."
                 )
             }
+            (precision, Provider::Cpu | Provider::Cuda) => fault!(
+                Unavailable,
+                "The provider {provider} does not calculate in {precision}. Use --precision auto or f32, or another --provider."
+            ),
             _ => fault!(
                 Unavailable,
                 "{precision} by the provider {provider} does not run on this machine: its processor has no instructions for it. Use --precision auto or f32."

@@ -11,7 +11,7 @@ use ort::{
 use super::{Buffer, Inferred, Library, Pool, Setup, Tensor, provider};
 use crate::{
     config::{Precision, Provider},
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     fault,
 };
 
@@ -158,8 +158,11 @@ impl Session {
             (Provider::Cuda, Precision::F16, Some(half)) => half,
             _ => &network.file,
         };
-        let unfit =
-            |words: &str| fault!(Unavailable, "The provider {} cannot run this model here: {words}", setup.provider);
+        let unfit = |words: &str| {
+            let (provider, needs, words) = (setup.provider, setup.provider.needs(), words.trim_end_matches('.'));
+            let detail = format!("The provider {provider} cannot run this model here: {words}. {needs}");
+            Error::new(Kind::Unavailable, detail.trim_end())
+        };
         let mut builder = OrtSession::builder(&library.environment).map_err(refused)?;
         builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(refused)?;
         builder = builder.with_intra_threads(setup.threads).map_err(refused)?;
