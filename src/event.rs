@@ -28,6 +28,12 @@ pub struct FrameEvent {
     pub width: u32,
     pub height: u32,
     pub detections: Vec<Detection>,
+    /// The number that the sender's page drew under the picture (`vision::mark`), where it asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
+    /// Live sources: milliseconds from the arrival of the picture at the server to its detections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
 }
 
 /// A message of a video's event channel. `V` is the video object, `R` the recording object.

@@ -165,6 +165,8 @@ impl Job<'_> {
             width: frame.size.width,
             height: frame.size.height,
             detections: detections.to_vec(),
+            mark: None,
+            latency_ms: None,
         };
         let source = (self.settings.inputs.len() > 1).then(|| input.display().to_string());
         let line = Line { event: Event::Frame(event), source };

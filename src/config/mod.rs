@@ -4,6 +4,8 @@
 //! (`cli::parse` does the looking). Keys of the file are the flags' long names.
 
 mod engine;
+mod live;
+mod secure;
 
 use std::{
     net::SocketAddr,
@@ -12,6 +14,8 @@ use std::{
 };
 
 pub use engine::{EngineOptions, Precision, Provider};
+pub use live::{IceServer, LiveSettings};
+pub use secure::SecureSettings;
 
 /// Which models are served and how they run; shared by all subcommands that detect.
 #[derive(Clone, Debug, clap::Args)]
@@ -112,6 +116,10 @@ pub struct ServeSettings {
     pub models: ModelSettings,
     #[command(flatten)]
     pub media: MediaSettings,
+    #[command(flatten)]
+    pub live: LiveSettings,
+    #[command(flatten)]
+    pub secure: SecureSettings,
     /// Largest upload, e.g. 500MB or 8GiB.
     #[arg(long, env = "SIGHTGLASS_MAX_UPLOAD", value_name = "BYTES", default_value = "8GiB", value_parser = parse_bytes)]
     pub max_upload: u64,

@@ -4,6 +4,7 @@ mod autoplug;
 mod container;
 mod decode;
 mod encode;
+mod live;
 mod moov;
 mod pictures;
 mod running;
@@ -19,6 +20,7 @@ use gstreamer as gst;
 pub use crate::config::Limits;
 pub use decode::{FileSource, MediaInfo};
 pub use encode::{Encoder, Format};
+pub use live::{Arrival, LiveFrame, LiveSource};
 pub use pictures::{FilePictures, Picture};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 
