@@ -12,6 +12,7 @@ mod sample;
 mod shape;
 mod template;
 mod verdict;
+mod webrtc;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub use encode::{Encoder, Format};
 pub use live::{Arrival, LiveFrame, LiveSource};
 pub use pictures::{FilePictures, Picture};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
+pub use webrtc::{Channel, OnMessage, WebRtcOptions, WebRtcSource};
 
 use crate::{error::Result, fault};
 
