@@ -239,7 +239,8 @@ impl Watch {
         // Without their caps the pictures that follow would be taken for small ones.
         let watch = self.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| match watch.lock().too_large {
-            Some(_) => gst::PadProbeReturn::Drop,
+            // Not `Drop`: on a sink pad GStreamer 1.22 would release the picture once more than there is one.
+            Some(_) => gst::PadProbeReturn::Handled,
             None => gst::PadProbeReturn::Ok,
         });
     }

@@ -14,6 +14,9 @@ use gstreamer as gst;
 /// More pictures than these are never on their way from the network to the depayloader.
 const MOST: usize = 64;
 
+/// Without a picture for so long, a key frame is asked for again.
+const STUCK: Duration = Duration::from_secs(1);
+
 /// The reference of the time of arrival, since the session's begin.
 static ARRIVED: LazyLock<gst::Caps> = LazyLock::new(|| gst::Caps::new_empty_simple("timestamp/x-arrived"));
 /// The reference of the time stamp that RTP gave the picture.
@@ -29,12 +32,14 @@ pub struct Arrivals {
     /// Time stamps of RTP, and when the last packet of each came.
     packets: VecDeque<(gst::ClockTime, Instant)>,
     decoded: u64,
+    /// When the last picture was decoded, or a key frame asked for since.
+    fresh: Instant,
 }
 
 impl Arrivals {
     pub fn new() -> Self {
         let now = Instant::now();
-        Self { begun: now, heard: now, packets: VecDeque::new(), decoded: 0 }
+        Self { begun: now, heard: now, packets: VecDeque::new(), decoded: 0, fresh: now }
     }
 
     /// The sender gave a sign of life.
@@ -77,6 +82,18 @@ impl Arrivals {
         let number = gst::ClockTime::from_nseconds(self.decoded);
         gst::ReferenceTimestampMeta::add(picture, &NUMBER, number, None);
         self.decoded += 1;
+        self.fresh = Instant::now();
+    }
+
+    /// Packets come and no picture does: the wish for a key frame was lost. True once a second.
+    pub fn is_stuck(&mut self) -> bool {
+        let now = Instant::now();
+        let sends = self.packets.back().is_some_and(|(_, at)| now - *at < STUCK);
+        let stuck = sends && now - self.fresh > STUCK;
+        if stuck {
+            self.fresh = now;
+        }
+        stuck
     }
 
     /// When the picture had arrived.

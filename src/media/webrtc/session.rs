@@ -7,6 +7,7 @@ use std::{
 
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
 use gstreamer_webrtc::{WebRTCDataChannel, WebRTCICEConnectionState, WebRTCPeerConnectionState};
 
 use super::{
@@ -50,6 +51,8 @@ pub struct WebRtcSource {
     pipeline: gst::Pipeline,
     webrtc: gst::Element,
     bus: gst::Bus,
+    /// Where RTP comes in.
+    entry: gst::Element,
     sink: gst_app::AppSink,
     watch: Watch,
     shared: Arc<Mutex<Shared>>,
@@ -90,6 +93,7 @@ impl WebRtcSource {
         let session = Self {
             source: source.into(),
             bus: pipeline.bus().ok_or_else(missing)?,
+            entry: pipeline.by_name("rtp").ok_or_else(missing)?,
             sink: sink.ok_or_else(missing)?,
             watch: Watch::default(),
             shared: Arc::new(Mutex::new(Shared { arrivals: Arrivals::new(), codec: None })),
@@ -124,7 +128,7 @@ impl WebRtcSource {
     /// Links what comes, and looks at it on its way. None when the pipeline lacks an element.
     fn follow_media(&self) -> Option<()> {
         // Weak: the pipeline must not own itself through its signal handlers.
-        let entry = self.pipeline.by_name("rtp")?.downgrade();
+        let entry = self.entry.downgrade();
         self.webrtc.connect_pad_added(move |_, pad| link(pad, entry.upgrade()));
 
         let (pipeline, shared) = (self.pipeline.downgrade(), self.shared.clone());
@@ -145,8 +149,9 @@ impl WebRtcSource {
             let decoder = self.pipeline.by_name(&format!("{codec}-decoder"))?;
             self.watch.guard(&decoder.static_pad("sink")?, self.max_pixels);
         }
+        self.probe("convert", "sink", |arrivals, picture| arrivals.decoded(picture))?;
         self.watch.guard(&self.pipeline.by_name("convert")?.static_pad("sink")?, self.max_pixels);
-        self.probe("convert", "sink", |arrivals, picture| arrivals.decoded(picture))
+        Some(())
     }
 
     /// Looks at each buffer that goes through a pad. None when there is no such pad.
@@ -181,24 +186,18 @@ impl WebRtcSource {
         });
     }
 
-    /// Has the other side gone?
+    /// Looks whether the other side is still there.
     ///
     /// # Errors
-    /// When it never came, or is gone without a word.
+    /// When it never came, is gone without a word, or sends what cannot be decoded.
     fn check(&mut self) -> Result<()> {
-        let mut failure = None;
-        while let Some(message) = self.bus.pop() {
-            match message.view() {
-                gst::MessageView::Error(message) => {
-                    tracing::debug!(error = %message.error(), debug = ?message.debug(), "pipeline error");
-                    // The data channel's transport says so when the other side closes; other elements decode.
-                    let element = message.src().map(|source| source.name().to_string()).unwrap_or_default();
-                    failure.get_or_insert((element, message.error()));
-                }
-                gst::MessageView::Eos(_) => self.ended = true,
-                _ => {}
-            }
+        let peer = self.webrtc.property::<WebRTCPeerConnectionState>("connection-state");
+        let ice = self.webrtc.property::<WebRTCICEConnectionState>("ice-connection-state");
+        if !self.connected && (peer == WebRTCPeerConnectionState::Connected || self.codec().is_some()) {
+            self.connected = true;
+            lock(&self.shared).arrivals.heard();
         }
+        self.read_bus()?;
         if let Some(size) = self.watch.lock().too_large {
             return Err(fault!(
                 Unprocessable,
@@ -207,38 +206,51 @@ impl WebRtcSource {
                 self.max_pixels
             ));
         }
-        let ice = self.webrtc.property::<WebRTCICEConnectionState>("ice-connection-state");
-        let peer = self.webrtc.property::<WebRTCPeerConnectionState>("connection-state");
-        if !self.connected && peer == WebRTCPeerConnectionState::Connected {
-            self.connected = true;
-            lock(&self.shared).arrivals.heard();
-        }
-        if let Some((element, error)) = failure {
-            if self.connected && element.starts_with("sctp") {
-                self.ended = true;
-            } else {
-                return Err(Error::internal("The camera's video could not be decoded any further.", error));
-            }
-        }
         let gone = self.said_goodbye()
             || matches!(ice, WebRTCICEConnectionState::Failed | WebRTCICEConnectionState::Closed)
             || matches!(peer, WebRTCPeerConnectionState::Failed | WebRTCPeerConnectionState::Closed);
-        if self.connected {
-            self.ended |= gone;
-            let silent = lock(&self.shared).arrivals.silent_for();
-            if !self.ended && silent > self.silence {
-                return Err(fault!(
-                    Unavailable,
-                    "The camera sent nothing for {} s and was taken for gone: connect it again.",
-                    self.silence.as_secs_f64()
-                ));
-            }
-        } else if gone || self.begun.elapsed() > CONNECTING {
+        self.ended |= self.connected && gone;
+        if !self.connected && (gone || self.begun.elapsed() > CONNECTING) {
             return Err(fault!(
                 Unavailable,
                 "The camera could not be reached by WebRTC: the network between lets no UDP through. Try another \
                  network, or ask the operator for a TURN server."
             ));
+        }
+        let (silent, stuck) = {
+            let arrivals = &mut lock(&self.shared).arrivals;
+            (arrivals.silent_for(), arrivals.is_stuck())
+        };
+        if self.connected && !self.ended && silent > self.silence {
+            return Err(fault!(
+                Unavailable,
+                "The camera sent nothing for {} s and was taken for gone: connect it again.",
+                self.silence.as_secs_f64()
+            ));
+        }
+        if stuck {
+            let ask = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
+            self.entry.send_event(ask);
+        }
+        Ok(())
+    }
+
+    fn read_bus(&mut self) -> Result<()> {
+        while let Some(message) = self.bus.pop() {
+            let gst::MessageView::Error(error) = message.view() else {
+                continue;
+            };
+            tracing::debug!(error = %error.error(), debug = ?error.debug(), "pipeline error");
+            // The data channel's transport says so when the other side closes; others decode.
+            let closed = error.src().is_some_and(|source| source.name().starts_with("sctp"));
+            if !(self.connected && closed) {
+                return Err(fault!(
+                    Unprocessable,
+                    "The camera's video cannot be decoded any further: connect it again."
+                )
+                .with_cause(error.error()));
+            }
+            self.ended = true;
         }
         Ok(())
     }
@@ -278,10 +290,12 @@ impl LiveSource for WebRtcSource {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let look = gst::ClockTime::from_nseconds(left.min(LOOK).as_nanos() as u64);
-            if let Some(sample) = self.sink.try_pull_sample(look) {
+            let sample = self.sink.try_pull_sample(look);
+            // Also while pictures come: the bus must not fill up.
+            self.check()?;
+            if let Some(sample) = sample {
                 return self.picture(&sample).map(|frame| Some(Arrival::Picture(frame)));
             }
-            self.check()?;
             if self.ended {
                 return Ok(Some(Arrival::End));
             }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
         mpsc,
     },
     time::{Duration, Instant},
@@ -30,22 +30,24 @@ pub struct Pusher {
     loss: Arc<AtomicU32>,
     /// So many of the next packets never leave the sender.
     torn: Arc<AtomicU32>,
+    /// What the server asks for is not heard.
+    deaf: Arc<AtomicBool>,
 }
 
 /// The encoder and payloader of a codec.
 fn encoder(codec: &str) -> &'static str {
     match codec {
         "H264" => {
-            "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=600 bitrate=1500 \
+            "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=3000 bitrate=1500 \
              ! video/x-h264,profile=constrained-baseline ! rtph264pay pt=102 aggregate-mode=zero-latency \
              ! application/x-rtp,media=video,encoding-name=H264,payload=102,clock-rate=90000"
         }
         "VP8" => {
-            "vp8enc deadline=1 cpu-used=8 keyframe-max-dist=600 target-bitrate=1500000 ! rtpvp8pay pt=96 \
+            "vp8enc deadline=1 cpu-used=8 keyframe-max-dist=3000 target-bitrate=1500000 ! rtpvp8pay pt=96 \
              ! application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000"
         }
         "VP9" => {
-            "vp9enc deadline=1 cpu-used=8 keyframe-max-dist=600 target-bitrate=1500000 ! rtpvp9pay pt=98 \
+            "vp9enc deadline=1 cpu-used=8 keyframe-max-dist=3000 target-bitrate=1500000 ! rtpvp9pay pt=98 \
              ! application/x-rtp,media=video,encoding-name=VP9,payload=98,clock-rate=90000"
         }
         "AV1" => "fakesrc ! application/x-rtp,media=video,encoding-name=AV1,payload=45,clock-rate=90000",
@@ -77,7 +79,8 @@ impl Pusher {
         transceiver.set_property("direction", gstreamer_webrtc::WebRTCRTPTransceiverDirection::Sendonly);
         draw_numbers(&pipeline.by_name("source").unwrap());
         let (loss, torn) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-        lose_in_network(&webrtc, &loss);
+        let deaf = Arc::new(AtomicBool::new(false));
+        lose_in_network(&webrtc, &loss, &deaf);
         let (left, packets) = (Arc::clone(&torn), pipeline.by_name("packets").unwrap().static_pad("src").unwrap());
         packets.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
             let torn = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left: u32| left.checked_sub(1));
@@ -102,7 +105,7 @@ impl Pusher {
             webrtc.property::<WebRTCICEGatheringState>("ice-gathering-state") == WebRTCICEGatheringState::Complete
         });
         let offer = webrtc.property::<WebRTCSessionDescription>("local-description").sdp().as_text().unwrap();
-        (Self { pipeline, webrtc, channel, messages, loss, torn }, offer)
+        (Self { pipeline, webrtc, channel, messages, loss, torn, deaf }, offer)
     }
 
     /// Takes the server's answer; from now on it connects and sends.
@@ -141,6 +144,11 @@ impl Pusher {
     /// The next packets are lost for ever.
     pub fn tear(&self, packets: u32) {
         self.torn.store(packets, Ordering::Relaxed);
+    }
+
+    /// Whether requests of the server (for packets, for key frames) get lost.
+    pub fn set_deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::Relaxed);
     }
 
     /// Sends nothing more and stays connected, as a telephone that sleeps.
@@ -188,15 +196,19 @@ fn draw_numbers(source: &gst::Element) {
     });
 }
 
-/// Loses packets of media where `webrtcbin` hands them to ICE, as told.
-fn lose_in_network(webrtc: &gst::Element, loss: &Arc<AtomicU32>) {
-    let loss = loss.clone();
+/// Loses packets where `webrtcbin` hands them to ICE and gets them from there, as told.
+fn lose_in_network(webrtc: &gst::Element, loss: &Arc<AtomicU32>, deaf: &Arc<AtomicBool>) {
+    let (loss, deaf) = (loss.clone(), deaf.clone());
     webrtc.downcast_ref::<gst::Bin>().unwrap().connect_deep_element_added(move |_, _, element| {
-        if element.factory().is_none_or(|factory| factory.name() != "nicesink") {
-            return;
-        }
-        let (loss, random) = (loss.clone(), AtomicU64::new(0x2545_F491_4F6C_DD1D));
-        element.static_pad("sink").unwrap().add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let factory = element.factory().map(|factory| factory.name().to_string());
+        let (loss, deaf, random) = (loss.clone(), deaf.clone(), AtomicU64::new(0x2545_F491_4F6C_DD1D));
+        let pad = match factory.as_deref() {
+            Some("nicesink") => element.static_pad("sink"),
+            Some("nicesrc") => element.static_pad("src"),
+            _ => return,
+        };
+        let outward = factory.as_deref() == Some("nicesink");
+        pad.unwrap().add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             // Xorshift: the same packets each time.
             let mut next = random.load(Ordering::Relaxed);
             next ^= next << 13;
@@ -204,10 +216,14 @@ fn lose_in_network(webrtc: &gst::Element, loss: &Arc<AtomicU32>) {
             next ^= next << 17;
             random.store(next, Ordering::Relaxed);
             let head = info.buffer().unwrap().map_readable().unwrap().first().copied();
-            // SRTP's first byte (RFC 7983).
+            // SRTP's and SRTCP's first byte (RFC 7983).
             let media = head.is_some_and(|byte| (128..192).contains(&byte));
-            let lost = media && next % 1000 < u64::from(loss.load(Ordering::Relaxed));
-            if !lost {
+            let lost = if outward {
+                next % 1000 < u64::from(loss.load(Ordering::Relaxed))
+            } else {
+                deaf.load(Ordering::Relaxed)
+            };
+            if !(media && lost) {
                 return gst::PadProbeReturn::Ok;
             }
             info.data.take();
