@@ -10,8 +10,8 @@ use crate::{
     detector::Detector,
     error::{Error, Result},
     fault,
-    jobs::{Files, JobSettings, Jobs, Retention, Store},
-    media,
+    jobs::{Files, JobSettings, Jobs, Retention, Store, StreamSettings, Streams},
+    media::{self, NetworkRules, WebRtcOptions},
     meter::Meter,
     web::{self, Web},
 };
@@ -45,6 +45,8 @@ pub fn load_models(settings: &ModelSettings, cache: Option<PathBuf>) -> Result<V
 /// Runs the service until SIGINT or SIGTERM.
 pub async fn serve(settings: ServeSettings) -> Result<()> {
     media::init()?;
+    let live = settings.live;
+    let rules = NetworkRules::new(&live.stream_schemes, &live.stream_networks)?;
     let files = Files::open(&settings.data)?;
     let store = Store::open(&files.database())?;
     // The port is taken before the models are loaded: that takes seconds, and a taken port should say so at once.
@@ -84,13 +86,28 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
         limits: limits.clone(),
         max_queue: settings.max_queue,
         max_running: settings.max_running.max(1),
+        keep_free: settings.keep_free,
         retention,
     };
     let jobs = Jobs::new(files, store, models, meter.clone(), job_settings);
     jobs.resume()?;
+    let stream_settings = StreamSettings { most: live.max_streams, rules, silence: live.silence };
+    let streams = Streams::new(jobs.clone(), stream_settings);
+    streams.mend_recordings()?;
+    streams.resume()?;
+    let webrtc = WebRtcOptions {
+        ice_servers: live.ice_server.clone(),
+        udp_ports: live.udp_ports.clone(),
+        public_ip: live.public_ip,
+        max_pixels: limits.max_pixels,
+        silence: live.silence,
+    };
 
     let web = Arc::new(Web {
         jobs: jobs.clone(),
+        streams,
+        live,
+        webrtc,
         meter,
         limits,
         max_upload: settings.max_upload,
@@ -121,8 +138,10 @@ async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: tokio::task::JoinHandle<()
     web.shutdown.cancel();
     web.sockets.close();
     tracing::info!("stopping: work in progress is put away");
+    let streams = web.streams.clone();
     let end = move || {
-        let ended = jobs.shut_down(STOP_PATIENCE);
+        let stopped = jobs.shut_down(STOP_PATIENCE);
+        let ended = streams.shut_down(STOP_PATIENCE) && stopped;
         jobs.stop_models();
         ended
     };

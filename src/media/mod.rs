@@ -5,11 +5,13 @@ mod container;
 mod decode;
 mod encode;
 mod live;
+mod mend;
 mod moov;
 mod pictures;
 mod running;
 mod sample;
 mod shape;
+mod stub;
 mod template;
 mod verdict;
 
@@ -21,7 +23,9 @@ pub use crate::config::Limits;
 pub use decode::{FileSource, MediaInfo};
 pub use encode::{Encoder, Format};
 pub use live::{Arrival, LiveFrame, LiveSource};
+pub use mend::mend_avi;
 pub use pictures::{FilePictures, Picture};
+pub use stub::*;
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 
 use crate::{error::Result, fault};

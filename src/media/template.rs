@@ -18,6 +18,7 @@ use crate::{
 pub const TEMPLATES: &[(&str, &str)] = &[
     ("file", include_str!("../../pipelines/file.toml")),
     ("file-cut", include_str!("../../pipelines/file-cut.toml")),
+    ("mend-avi", include_str!("../../pipelines/mend-avi.toml")),
     ("pictures", include_str!("../../pipelines/pictures.toml")),
     ("record-avi", include_str!("../../pipelines/record-avi.toml")),
     ("record-mp4", include_str!("../../pipelines/record-mp4.toml")),

@@ -3,6 +3,8 @@
 //! Handlers return [`crate::error::Result`]; [`problem::answer`] makes every error the same `problem+json`. What would
 //! block (the store, probing a file) runs on tokio's blocking threads.
 
+mod body;
+mod camera;
 mod detections;
 mod events;
 mod health;
@@ -16,8 +18,12 @@ mod query;
 mod ranged;
 mod recordings;
 mod socket;
+mod stream_events;
+mod stream_pictures;
+mod streams;
 mod upload;
 mod videos;
+mod whip;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -26,9 +32,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warp::{Filter, Reply, filters::BoxedFilter, reply::Response};
 
 use crate::{
+    config::LiveSettings,
     error::{Error, Result},
-    jobs::Jobs,
-    media::Limits,
+    jobs::{Jobs, Streams},
+    media::{Limits, WebRtcOptions},
     meter::{Meter, StatusLabel},
 };
 
@@ -37,6 +44,9 @@ pub use openapi::document as openapi_document;
 /// What all handlers share.
 pub struct Web {
     pub jobs: Arc<Jobs>,
+    pub streams: Arc<Streams>,
+    pub live: LiveSettings,
+    pub webrtc: WebRtcOptions,
     pub meter: Arc<Meter>,
     pub limits: Limits,
     pub max_upload: u64,
@@ -82,6 +92,16 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
             .or(pictures::routes(web))
             .unify()
             .or(recordings::routes(web))
+            .unify()
+            .or(whip::routes(web))
+            .unify()
+            .or(stream_events::routes(web))
+            .unify()
+            .or(stream_pictures::routes(web))
+            .unify()
+            .or(streams::routes(web))
+            .unify()
+            .or(camera::routes(web))
             .unify()
             .or(models::routes(web))
             .unify()

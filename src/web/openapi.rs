@@ -2,7 +2,10 @@
 
 use utoipa::OpenApi;
 
-use super::{detections, events, health, models, pictures, problem, recordings, upload, videos};
+use super::{
+    camera, detections, events, health, models, pictures, problem, recordings, stream_events, stream_pictures, streams,
+    upload, videos, whip,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,7 +27,22 @@ use super::{detections, events, health, models, pictures, problem, recordings, u
         pictures::open,
         recordings::create,
         recordings::get,
+        recordings::stop,
+        recordings::delete,
         recordings::file,
+        streams::settings,
+        streams::list,
+        streams::create,
+        streams::get,
+        streams::delete,
+        streams::pause,
+        streams::resume,
+        streams::record,
+        streams::recorded_so_far,
+        stream_events::open,
+        stream_pictures::open,
+        whip::create,
+        camera::open,
         models::list,
         health::healthz,
         health::readyz,
