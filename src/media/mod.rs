@@ -4,12 +4,16 @@ mod autoplug;
 mod container;
 mod decode;
 mod encode;
+mod jpeg;
 mod live;
+mod lockstep;
 mod moov;
 mod pictures;
+mod pushed;
 mod running;
 mod sample;
 mod shape;
+mod still;
 mod template;
 mod verdict;
 
@@ -20,8 +24,10 @@ use gstreamer as gst;
 pub use crate::config::Limits;
 pub use decode::{FileSource, MediaInfo};
 pub use encode::{Encoder, Format};
+pub use jpeg::JpegEncoder;
 pub use live::{Arrival, LiveFrame, LiveSource};
 pub use pictures::{FilePictures, Picture};
+pub use pushed::{PushedSource, Pusher, pushed};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 
 use crate::{error::Result, fault};
@@ -82,6 +88,8 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
         ("vp8dec", "decoding VP8", GOOD),
         ("vp9dec", "decoding VP9", GOOD),
         ("jpegdec", "decoding motion JPEG", GOOD),
+        ("pngdec", "PNG pictures of cameras", GOOD),
+        ("webpdec", "WebP pictures of cameras", BAD),
         ("jpegenc", "pictures for browsers that cannot decode the file", GOOD),
         ("avenc_mpeg4", "recording AVI", LIBAV),
         ("avimux", "recording AVI", GOOD),

@@ -18,7 +18,11 @@ use crate::{
 pub const TEMPLATES: &[(&str, &str)] = &[
     ("file", include_str!("../../pipelines/file.toml")),
     ("file-cut", include_str!("../../pipelines/file-cut.toml")),
+    ("jpeg", include_str!("../../pipelines/jpeg.toml")),
     ("pictures", include_str!("../../pipelines/pictures.toml")),
+    ("pushed-jpeg", include_str!("../../pipelines/pushed-jpeg.toml")),
+    ("pushed-png", include_str!("../../pipelines/pushed-png.toml")),
+    ("pushed-webp", include_str!("../../pipelines/pushed-webp.toml")),
     ("record-avi", include_str!("../../pipelines/record-avi.toml")),
     ("record-mp4", include_str!("../../pipelines/record-mp4.toml")),
     ("test-pattern", include_str!("../../pipelines/test-pattern.toml")),
