@@ -157,6 +157,7 @@ impl Encoder {
     /// [`Internal`](crate::error::Kind::Internal) when the encoder fails or stalls.
     pub fn push(&mut self, frame: &Frame, time: f64, duration: f64) -> Result<()> {
         self.wait(|encoder| encoder.source.current_level_buffers() < QUEUE)?;
+        let frame = &shape::limited(frame);
         let caps = shape::input(frame, self.rate);
         if self.caps.as_ref() != Some(&caps) {
             self.source.set_caps(Some(&caps));

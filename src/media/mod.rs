@@ -4,13 +4,17 @@ mod autoplug;
 mod container;
 mod decode;
 mod encode;
+mod jpeg;
 mod live;
+mod lockstep;
 mod mend;
 mod moov;
 mod pictures;
+mod pushed;
 mod running;
 mod sample;
 mod shape;
+mod still;
 mod stub;
 mod template;
 mod verdict;
@@ -22,9 +26,11 @@ use gstreamer as gst;
 pub use crate::config::Limits;
 pub use decode::{FileSource, MediaInfo};
 pub use encode::{Encoder, Format};
+pub use jpeg::JpegEncoder;
 pub use live::{Arrival, LiveFrame, LiveSource};
 pub use mend::mend_avi;
 pub use pictures::{FilePictures, Picture};
+pub use pushed::{PushedSource, Pusher, pushed};
 pub use stub::*;
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 
@@ -86,6 +92,8 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
         ("vp8dec", "decoding VP8", GOOD),
         ("vp9dec", "decoding VP9", GOOD),
         ("jpegdec", "decoding motion JPEG", GOOD),
+        ("pngdec", "PNG pictures of cameras", GOOD),
+        ("webpdec", "WebP pictures of cameras", BAD),
         ("jpegenc", "pictures for browsers that cannot decode the file", GOOD),
         ("avenc_mpeg4", "recording AVI", LIBAV),
         ("avimux", "recording AVI", GOOD),

@@ -12,7 +12,7 @@ use crate::{
 /// What a frame is, as caps.
 pub fn input(frame: &Frame, rate: Rate) -> gst::Caps {
     let (format, colour) = match &frame.pixels {
-        Pixels::I420 { colour, .. } => ("I420", colorimetry(Colour { range: Range::Limited, ..*colour })),
+        Pixels::I420 { colour, .. } => ("I420", colorimetry(*colour)),
         Pixels::Bgr(_) => ("BGR", "sRGB"),
     };
     caps(format, frame.size, colour).field("framerate", gst::Fraction::new(rate.num as i32, rate.den as i32)).build()
@@ -60,16 +60,22 @@ const fn colorimetry(colour: Colour) -> &'static str {
     }
 }
 
-/// Wraps a frame's planes; copies only those of full range, to bring them to the limited one: GStreamer
-/// 1.22's videoconvert does that only where the matrix changes too.
+/// The frame in the limited range. Copies only a picture of full range: GStreamer 1.22's videoconvert brings it there
+/// only where the matrix changes too.
+pub fn limited(frame: &Frame) -> Frame {
+    let pixels = match &frame.pixels {
+        Pixels::I420 { planes: [luma, cb, cr], colour } if colour.range == Range::Full => Pixels::I420 {
+            planes: [squeeze(luma, 16.0, 219.0), squeeze(cb, 16.0, 224.0), squeeze(cr, 16.0, 224.0)],
+            colour: Colour { range: Range::Limited, ..*colour },
+        },
+        pixels => pixels.clone(),
+    };
+    Frame { tag: frame.tag.clone(), size: frame.size, pixels }
+}
+
+/// Wraps a frame's planes; copies nothing.
 pub fn buffer(frame: &Frame) -> Result<gst::Buffer> {
-    let squeezed: [Plane; 3];
     let (format, planes): (_, &[Plane]) = match &frame.pixels {
-        Pixels::I420 { planes, colour: Colour { range: Range::Full, .. } } => {
-            let [luma, cb, cr] = planes;
-            squeezed = [squeeze(luma, 16.0, 219.0), squeeze(cb, 16.0, 224.0), squeeze(cr, 16.0, 224.0)];
-            (gst_video::VideoFormat::I420, &squeezed)
-        }
         Pixels::I420 { planes, .. } => (gst_video::VideoFormat::I420, planes),
         Pixels::Bgr(plane) => (gst_video::VideoFormat::Bgr, std::slice::from_ref(plane)),
     };

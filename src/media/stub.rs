@@ -1,14 +1,5 @@
 use super::*;
-use crate::{config::IceServer, frame::Frame};
-use bytes::Bytes;
-impl JpegEncoder {
-    pub fn new(_: u32) -> Result<Self> {
-        todo!()
-    }
-    pub fn encode(&mut self, _: &Frame) -> Result<Bytes> {
-        todo!()
-    }
-}
+use crate::config::IceServer;
 #[derive(Clone, Debug)]
 pub struct NetworkRules;
 impl NetworkRules {
@@ -73,20 +64,4 @@ impl LiveSource for WebRtcSource {
     fn codec(&self) -> Option<String> {
         None
     }
-}
-impl Pusher {
-    pub fn push(&self, _: Bytes) -> bool {
-        true
-    }
-    pub fn close(&self) {}
-}
-impl LiveSource for PushedSource {
-    fn next(&mut self, _: Duration) -> Result<Option<Arrival>> {
-        todo!()
-    }
-    fn codec(&self) -> Option<String> {
-        None
-    }
-}
-    (Pusher, PushedSource)
 }
