@@ -91,11 +91,11 @@ impl Files {
         self.root.join("recordings").join(format!("{id}.part"))
     }
 
-    /// Removes files of live recordings that nobody knows.
+    /// Removes files of live recordings whose names nobody knows.
     pub fn remove_live_recordings_but(&self, known: impl Fn(&str) -> bool) -> Result<()> {
         for entry in fs::read_dir(self.root.join("recordings"))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !known(name.split('.').next().unwrap_or_default()) {
+            if !known(&name) {
                 fs::remove_file(entry.path())?;
             }
         }

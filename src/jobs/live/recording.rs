@@ -100,9 +100,14 @@ impl Streams {
                         Some("The server was ended while it recorded, and the file cannot be used.".to_owned());
                 }
             }
-            let _ = std::fs::remove_file(part);
             self.jobs.store.update_recording(&recording)?;
         }
-        self.jobs.files.remove_live_recordings_but(|id| self.jobs.store.recording(id).ok().flatten().is_some())
+        // Of the others, and of those that nobody knows any more, nothing is left.
+        self.jobs.files.remove_live_recordings_but(|name| {
+            let recording = name.split_once('.').and_then(|(id, _)| self.jobs.store.recording(id).ok().flatten());
+            recording.is_some_and(|one| {
+                one.state == RecordingState::Done && name == format!("{}.{}", one.id, one.format.as_str())
+            })
+        })
     }
 }

@@ -7,6 +7,7 @@ mod viewer;
 
 mod bad_files;
 mod broken_models;
+mod camera;
 mod command_line;
 mod full_disk;
 mod kills;

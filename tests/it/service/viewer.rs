@@ -55,6 +55,11 @@ impl Viewer {
         self.socket.send(Message::text(text)).unwrap();
     }
 
+    /// Sends a picture.
+    pub fn send(&mut self, picture: &[u8]) {
+        self.socket.send(Message::binary(picture.to_vec())).unwrap();
+    }
+
     /// The next event; the socket must not have ended.
     #[track_caller]
     pub fn event(&mut self) -> Value {
