@@ -59,6 +59,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
 async fn page(path: FullPath, request: HeaderMap, web: Arc<Web>) -> Result<Response> {
     let name = match path.as_str().trim_start_matches('/') {
         "" => "index.html",
+        "camera" => "camera.html",
         name => name,
     };
     if let Some(folder) = &web.www {
@@ -69,7 +70,7 @@ async fn page(path: FullPath, request: HeaderMap, web: Arc<Web>) -> Result<Respo
 }
 
 fn no_page() -> crate::error::Error {
-    fault!(NotFound, "There is no such page; the videos are at /.")
+    fault!(NotFound, "There is no such page; the videos are at / and the cameras at /camera.")
 }
 
 /// A file of a folder in which the page is worked on.
