@@ -56,6 +56,8 @@ chooser.onchange = () => setLanguage(chooser.value);
 
 wall.addEventListener('wall-failed', ({ detail }) => message.error(detail, 'wall'));
 wall.addEventListener('wall-answered', () => message.clear('wall'));
+wall.addEventListener('act-failed', ({ detail }) => message.error(detail, 'act'));
+wall.addEventListener('acted', () => message.clear());
 document.addEventListener('record-failed', ({ detail }) => message.error(detail));
 const unforeseen = (words) => message.error(t('error.page', { words }));
 addEventListener('unhandledrejection', ({ reason }) => unforeseen(String(reason?.message ?? reason)));

@@ -158,6 +158,8 @@ class RecordLive extends HTMLElement {
       return row;
     });
     this.#list.replaceChildren(...rows);
+    const folded = this.querySelector('details');
+    if (folded) folded.hidden = !rows.length;
   }
 }
 
