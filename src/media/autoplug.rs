@@ -63,7 +63,10 @@ impl Findings {
 
 /// Findings that GStreamer's threads write and the reader reads.
 #[derive(Clone, Default)]
-pub struct Watch(Arc<Mutex<Findings>>);
+pub struct Watch(Arc<Mutex<Findings>>, Door);
+
+/// The caps name of what a live source gives (`application/x-rtp`), which no file may be.
+type Door = Option<&'static str>;
 
 impl Watch {
     pub fn lock(&self) -> MutexGuard<'_, Findings> {
@@ -72,8 +75,8 @@ impl Watch {
 
     /// Follows a `decodebin name=decode` and guards the converters behind it against pictures of more than
     /// `max_pixels`.
-    pub fn attach(pipeline: &gst::Pipeline, max_pixels: u64, full_range: bool) -> Self {
-        let watch = Self::default();
+    pub fn attach(pipeline: &gst::Pipeline, max_pixels: u64, full_range: bool, door: Door) -> Self {
+        let watch = Self(Arc::default(), door);
         if let Some(decode) = pipeline.by_name("decode") {
             watch.follow(&decode, pipeline.by_name("convert"), max_pixels);
             watch.prepare_decoders(&decode, full_range);
@@ -137,6 +140,9 @@ impl Watch {
         };
         let name = structure.name().as_str();
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.1 == Some(name) && !behind_demuxer(pad) {
+            return true;
+        }
         if CONTAINERS.contains(&name) && structure.get::<bool>("systemstream") != Ok(false) {
             return true;
         }
@@ -291,9 +297,13 @@ fn square(video: &gst_video::VideoInfo) -> Size {
     Size::new(u32::try_from(width).unwrap_or(u32::MAX), video.height())
 }
 
-/// Does the pad show what a demuxer found, and not the file itself?
+/// Does the pad show what a demuxer (or a depayloader) found, and not the file itself?
 fn behind_demuxer(pad: &gst::Pad) -> bool {
-    maker(pad).and_then(|factory| factory.metadata("klass").map(|klass| klass.contains("Demux"))).unwrap_or(false)
+    maker(pad)
+        .and_then(|factory| {
+            factory.metadata("klass").map(|klass| ["Demux", "Depay"].iter().any(|kind| klass.contains(kind)))
+        })
+        .unwrap_or(false)
 }
 
 /// The factory of the element whose pad this is, or whose pad a ghost pad or a queue of decodebin shows.

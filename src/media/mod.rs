@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod live;
 mod moov;
+mod network;
 mod pictures;
 mod running;
 mod sample;
@@ -21,6 +22,7 @@ pub use crate::config::Limits;
 pub use decode::{FileSource, MediaInfo};
 pub use encode::{Encoder, Format};
 pub use live::{Arrival, LiveFrame, LiveSource};
+pub use network::{NetworkRules, NetworkSource, StreamAddress};
 pub use pictures::{FilePictures, Picture};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 

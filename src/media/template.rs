@@ -19,6 +19,7 @@ pub const TEMPLATES: &[(&str, &str)] = &[
     ("file", include_str!("../../pipelines/file.toml")),
     ("file-cut", include_str!("../../pipelines/file-cut.toml")),
     ("pictures", include_str!("../../pipelines/pictures.toml")),
+    ("rtsp", include_str!("../../pipelines/rtsp.toml")),
     ("record-avi", include_str!("../../pipelines/record-avi.toml")),
     ("record-mp4", include_str!("../../pipelines/record-mp4.toml")),
     ("test-pattern", include_str!("../../pipelines/test-pattern.toml")),
