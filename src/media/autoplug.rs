@@ -148,7 +148,7 @@ impl Watch {
         }
         match name.split('/').next() {
             Some("video") => {}
-            Some("image") if behind_demuxer(pad) || found.video => {}
+            Some("image") if behind_demuxer(pad) || is_behind(pad, "Depayloader") || found.video => {}
             Some("audio") => {
                 found.sound = true;
                 return false;
@@ -297,13 +297,14 @@ fn square(video: &gst_video::VideoInfo) -> Size {
     Size::new(u32::try_from(width).unwrap_or(u32::MAX), video.height())
 }
 
-/// Does the pad show what a demuxer (or a depayloader) found, and not the file itself?
+/// Does the pad show what a demuxer found, and not the file itself?
 fn behind_demuxer(pad: &gst::Pad) -> bool {
-    maker(pad)
-        .and_then(|factory| {
-            factory.metadata("klass").map(|klass| ["Demux", "Depay"].iter().any(|kind| klass.contains(kind)))
-        })
-        .unwrap_or(false)
+    is_behind(pad, "Demux")
+}
+
+/// Does the pad show what an element of this class made?
+fn is_behind(pad: &gst::Pad, class: &str) -> bool {
+    maker(pad).and_then(|factory| factory.metadata("klass").map(|klass| klass.contains(class))).unwrap_or(false)
 }
 
 /// The factory of the element whose pad this is, or whose pad a ghost pad or a queue of decodebin shows.

@@ -141,7 +141,7 @@ fn watch_decoders(decode: &gst::Bin, newest: &Arc<Newest>) {
     let newest = newest.clone();
     decode.connect_element_added(move |_, element| {
         let class = element.factory().and_then(|factory| factory.metadata("klass").map(str::to_owned));
-        if !class.is_some_and(|class| class.contains("Decoder") && class.contains("Video")) {
+        if !class.is_some_and(|class| ["Decoder/Video", "Decoder/Image"].iter().any(|kind| class.contains(kind))) {
             return;
         }
         // With threads for whole pictures a decoder is as many pictures late as it has threads.
