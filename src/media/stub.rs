@@ -1,38 +1,5 @@
 use super::*;
 use crate::config::IceServer;
-#[derive(Clone, Debug)]
-pub struct NetworkRules;
-impl NetworkRules {
-    pub fn new(_: &[String], _: &[String]) -> Result<Self> {
-        Ok(Self)
-    }
-}
-pub struct StreamAddress;
-impl StreamAddress {
-    pub fn parse(_: &str, _: &NetworkRules) -> Result<Self> {
-        todo!()
-    }
-    pub fn shown(&self) -> String {
-        todo!()
-    }
-    pub fn secret(&self) -> &str {
-        todo!()
-    }
-}
-pub struct NetworkSource;
-impl NetworkSource {
-    pub fn open(_: &str, _: &StreamAddress, _: &NetworkRules, _: &Limits, _: Duration) -> Result<Self> {
-        todo!()
-    }
-}
-impl LiveSource for NetworkSource {
-    fn next(&mut self, _: Duration) -> Result<Option<Arrival>> {
-        todo!()
-    }
-    fn codec(&self) -> Option<String> {
-        None
-    }
-}
 pub struct WebRtcOptions {
     pub ice_servers: Vec<IceServer>,
     pub udp_ports: Option<std::ops::RangeInclusive<u16>>,

@@ -24,6 +24,7 @@ pub const TEMPLATES: &[(&str, &str)] = &[
     ("pushed-jpeg", include_str!("../../pipelines/pushed-jpeg.toml")),
     ("pushed-png", include_str!("../../pipelines/pushed-png.toml")),
     ("pushed-webp", include_str!("../../pipelines/pushed-webp.toml")),
+    ("rtsp", include_str!("../../pipelines/rtsp.toml")),
     ("record-avi", include_str!("../../pipelines/record-avi.toml")),
     ("record-mp4", include_str!("../../pipelines/record-mp4.toml")),
     ("test-pattern", include_str!("../../pipelines/test-pattern.toml")),

@@ -31,6 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rcgen", &["web"]),
     ("rusqlite", &["jobs"]),
     ("rust-embed", &["web"]),
+    ("rustls", &["media"]),
     ("rustix", &["jobs", "media", "meter"]),
     ("serde", &[]),
     ("serde_json", &[]),
