@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{detections, events, health, models, pictures, problem, recordings, upload, videos};
+use super::{access::session, detections, events, health, models, pictures, problem, recordings, upload, videos};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,9 @@ use super::{detections, events, health, models, pictures, problem, recordings, u
         recordings::get,
         recordings::file,
         models::list,
+        session::get,
+        session::sign_in,
+        session::sign_out,
         health::healthz,
         health::readyz,
         health::metrics,

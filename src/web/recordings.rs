@@ -77,7 +77,7 @@ where
 }
 
 /// A body that has no reason to be long, whether or not it says how long it is.
-async fn small_body<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>> {
+pub async fn small_body<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>> {
     let mut body = std::pin::pin!(body);
     let mut bytes = Vec::new();
     while let Some(chunk) = body.next().await {
