@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use super::{
-    camera, detections, events, health, models, pictures, problem, recordings, stream_events, stream_pictures, streams,
-    upload, videos, whip,
+    access::session, camera, detections, events, health, models, pictures, problem, recordings, stream_events,
+    stream_pictures, streams, upload, videos, whip,
 };
 
 #[derive(OpenApi)]
@@ -44,6 +44,9 @@ use super::{
         whip::create,
         camera::open,
         models::list,
+        session::get,
+        session::sign_in,
+        session::sign_out,
         health::healthz,
         health::readyz,
         health::metrics,
