@@ -12,6 +12,7 @@ mod command_line;
 mod full_disk;
 mod kills;
 mod limits;
+mod network_cameras;
 mod operation;
 mod oracle;
 mod orders;
