@@ -16,7 +16,6 @@ mod running;
 mod sample;
 mod shape;
 mod still;
-mod stub;
 mod template;
 mod verdict;
 
@@ -33,7 +32,6 @@ pub use mend::mend_avi;
 pub use network::{NetworkRules, NetworkSource, StreamAddress};
 pub use pictures::{FilePictures, Picture};
 pub use pushed::{PushedSource, Pusher, pushed};
-pub use stub::*;
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 
 use crate::{error::Result, fault};
