@@ -222,15 +222,18 @@ impl Watch {
     }
 
     /// Stops pictures that are too large before a converter allocates them: as decoded, and with square
-    /// pixels.
-    fn guard(&self, pad: &gst::Pad, max_pixels: u64) {
+    /// pixels. In front of a decoder, where the stream tells its size.
+    pub fn guard(&self, pad: &gst::Pad, max_pixels: u64) {
         let watch = self.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             let caps = match info.event().map(|event| event.view()) {
                 Some(gst::EventView::Caps(event)) => event.caps(),
                 _ => return gst::PadProbeReturn::Ok,
             };
-            let size = gst_video::VideoInfo::from_caps(caps).map(|video| square(&video)).ok();
+            let size = match gst_video::VideoInfo::from_caps(caps) {
+                Ok(video) => Some(square(&video)),
+                Err(_) => encoded(caps),
+            };
             match size.filter(|size| size.pixels() > max_pixels) {
                 Some(size) => {
                     watch.lock().too_large.get_or_insert(size);
@@ -295,6 +298,13 @@ fn square(video: &gst_video::VideoInfo) -> Size {
     let (num, den) = (u64::from(par.numer().unsigned_abs()), u64::from(par.denom().unsigned_abs()).max(1));
     let width = (u64::from(video.width()) * num).div_ceil(den).max(u64::from(video.width()));
     Size::new(u32::try_from(width).unwrap_or(u32::MAX), video.height())
+}
+
+/// The size of an encoded stream.
+fn encoded(caps: &gst::CapsRef) -> Option<Size> {
+    let stream = caps.structure(0)?;
+    let side = |name: &str| stream.get::<i32>(name).ok().map(i32::unsigned_abs);
+    Some(Size::new(side("width")?, side("height")?))
 }
 
 /// Does the pad show what a demuxer found, and not the file itself?

@@ -18,6 +18,7 @@ mod shape;
 mod still;
 mod template;
 mod verdict;
+mod webrtc;
 
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ pub use network::{NetworkRules, NetworkSource, StreamAddress};
 pub use pictures::{FilePictures, Picture};
 pub use pushed::{PushedSource, Pusher, pushed};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
+pub use webrtc::{Channel, OnMessage, WebRtcOptions, WebRtcSource};
 
 use crate::{error::Result, fault};
 

@@ -212,7 +212,7 @@ impl Running {
 
 /// Lets a decoder know that we read strides, so that it hands out its own padded buffers instead of copying
 /// each picture into a tight one.
-pub(super) fn lend_strides(sink: &gst_app::AppSink) {
+pub fn lend_strides(sink: &gst_app::AppSink) {
     let Some(pad) = sink.static_pad("sink") else {
         return;
     };

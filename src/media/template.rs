@@ -28,6 +28,7 @@ pub const TEMPLATES: &[(&str, &str)] = &[
     ("record-avi", include_str!("../../pipelines/record-avi.toml")),
     ("record-mp4", include_str!("../../pipelines/record-mp4.toml")),
     ("test-pattern", include_str!("../../pipelines/test-pattern.toml")),
+    ("webrtc", include_str!("../../pipelines/webrtc.toml")),
 ];
 
 /// Whether a pipeline's source waits for its reader or not.
