@@ -63,7 +63,7 @@ impl Lockstep {
             move |_, info| {
                 if info.event().and_then(|event| event.structure()).is_some_and(|told| told.name() == FOLLOWS) {
                     let _ = say.try_send(Word::WorkedOff);
-                    return gst::PadProbeReturn::Drop;
+                    return gst::PadProbeReturn::Handled;
                 }
                 gst::PadProbeReturn::Ok
             },

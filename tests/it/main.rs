@@ -13,6 +13,7 @@ mod media_encode;
 mod media_encode_bad;
 mod media_hard;
 mod media_pictures;
+mod media_pushed;
 mod media_shared;
 mod media_template;
 mod service;
