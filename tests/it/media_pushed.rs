@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use gstreamer::prelude::*;
 use opencv::{
     core::{Mat, MatTraitConst, Vector, VectorToVec},
     imgcodecs,
@@ -97,7 +98,7 @@ fn compare(what: &str, bytes: &Bytes, reference: &[u8]) {
     assert!(pusher.push(bytes.clone()));
     let (mean, most) = difference(&only(&mut source).frame, &picture::read(reference, u64::MAX).unwrap());
     println!("{what}: {mean} {most}");
-    assert!(mean < 1.0 && most < 4.0, "{what}: {mean} levels off, {most} at most");
+    assert!(mean < 1.0 && most < 5.0, "{what}: {mean} levels off, {most} at most");
 }
 
 /// With a TIFF directory of one entry: the orientation.
@@ -133,17 +134,68 @@ fn kinds_of_jpeg() {
     compare("grey", &jpeg, &jpeg);
 }
 
+/// A coloured test picture as a JPEG of GStreamer's, its samples in `format`.
+fn test_picture(format: &str) -> Bytes {
+    let launch = format!(
+        "videotestsrc num-buffers=1 ! video/x-raw,width=320,height=240,format={format},colorimetry=(string)1:4:0:0 \
+         ! jpegenc quality=95 ! appsink name=sink"
+    );
+    let pipeline = gstreamer::parse::launch(&launch).unwrap().downcast::<gstreamer::Pipeline>().unwrap();
+    let sink = pipeline.by_name("sink").unwrap().downcast::<gstreamer_app::AppSink>().unwrap();
+    pipeline.set_state(gstreamer::State::Playing).unwrap();
+    let sample = sink.try_pull_sample(gstreamer::ClockTime::from_seconds(60)).unwrap();
+    pipeline.set_state(gstreamer::State::Null).unwrap();
+    Bytes::copy_from_slice(&sample.buffer().unwrap().map_readable().unwrap())
+}
+
 #[test]
 fn chroma_of_all_shapes() {
-    let folder = tempfile::tempdir().unwrap();
-    let png = folder.path().join("picture.png");
-    std::fs::write(&png, encoded(".png", &bgr(FULL), &[])).unwrap();
-    for format in ["yuvj420p", "yuvj422p", "yuvj444p", "yuvj440p"] {
-        let input = ["-v", "error", "-i", png.to_str().unwrap(), "-pix_fmt", format, "-q:v", "2"];
-        let output = ["-f", "image2pipe", "-c:v", "mjpeg", "-"];
-        let jpeg: Bytes = crate::media::run("ffmpeg", input.into_iter().chain(output)).into();
-        compare(format, &jpeg, &jpeg);
+    init().unwrap();
+    for format in ["I420", "Y42B", "Y444"] {
+        let jpeg = test_picture(format);
+        let (pusher, mut source) = open(&LIMITS);
+        pusher.push(jpeg.clone());
+        let (mean, _) = difference(&only(&mut source).frame, &picture::read(&jpeg, u64::MAX).unwrap());
+        println!("{format} {mean}");
+        assert!(mean < 2.0, "{format}: {mean} levels off");
     }
+}
+
+/// What the decoder would spoil is refused in words.
+#[test]
+fn unusual_jpegs() {
+    let (pusher, mut source) = open(&LIMITS);
+    let components = |factors: &[u8]| {
+        let count = factors.len() as u8;
+        let header = [0xff, 0xc0, 0, 8 + 3 * count, 8, 0, 8, 0, 8, count];
+        let each: Vec<u8> = factors.iter().zip(1..).flat_map(|(factor, id)| [id, *factor, 0]).collect();
+        let scan = [0xff, 0xda, 0, 6 + 2 * count, count];
+        let tables: Vec<u8> = (1..=count).flat_map(|id| [id, 0]).collect();
+        let all: [&[u8]; 6] = [&[0xff, 0xd8], &header, &each, &scan, &tables, &[0, 63, 0, 0, 0xff, 0xd9]];
+        Bytes::from(all.concat())
+    };
+    for (factors, word) in [
+        (&[0x11, 0x11, 0x11, 0x11][..], "CMYK"),
+        (&[0x41, 0x11, 0x11], "subsampling"),
+        (&[0x12, 0x12, 0x12], "subsampling"),
+        (&[0x22], "subsampling"),
+        (&[], "subsampling"),
+        (&[0x11, 0x11, 0x11], "damaged"),
+    ] {
+        pusher.push(components(factors));
+        let told = detail(&mut source);
+        assert!(told.contains(word), "{factors:x?}: {told}");
+    }
+    let mut deep = encoded(".jpg", &bgr(FULL), &[]).to_vec();
+    let header = deep.windows(2).position(|two| two == [0xff, 0xc0]).unwrap();
+    deep[header + 4] = 12;
+    pusher.push(deep.into());
+    assert!(detail(&mut source).contains("more than 8 bits"));
+    let progressive = encoded(".jpg", &bgr(FULL), &[imgcodecs::IMWRITE_JPEG_PROGRESSIVE, 1]);
+    let scan = progressive.windows(2).rposition(|two| two == [0xff, 0xda]).unwrap();
+    let (before, last) = progressive[..progressive.len() - 2].split_at(scan);
+    pusher.push([before, &last.repeat(100), &[0xff, 0xd9]].concat().into());
+    assert!(detail(&mut source).contains("so many scans"));
 }
 
 #[test]
@@ -151,14 +203,14 @@ fn kinds_of_png_and_webp() {
     let picture = bgr(FULL);
     let plain = encoded(".png", &picture, &[]);
     let (mut deep, mut clear, mut grey) = (Mat::default(), Mat::default(), Mat::default());
-    picture.convert_to(&mut deep, opencv::core::CV_16U, 257.0, 0.0).unwrap();
     opencv::imgproc::cvt_color_def(&picture, &mut clear, opencv::imgproc::COLOR_BGR2BGRA).unwrap();
     opencv::imgproc::cvt_color_def(&picture, &mut grey, opencv::imgproc::COLOR_BGR2GRAY).unwrap();
-    let grey = encoded(".png", &grey, &[]);
+    grey.convert_to(&mut deep, opencv::core::CV_16U, 257.0, 0.0).unwrap();
+    let (grey, deep) = (encoded(".png", &grey, &[]), encoded(".png", &deep, &[]));
     compare("plain", &plain, &plain);
-    compare("16 bits", &encoded(".png", &deep, &[]), &plain);
     compare("alpha", &encoded(".png", &clear, &[]), &plain);
     compare("grey", &grey, &grey);
+    compare("grey of 16 bits", &deep, &grey);
     let lossy = encoded(".webp", &picture, &[imgcodecs::IMWRITE_WEBP_QUALITY, 95]);
     compare("lossy WebP", &lossy, &lossy);
     compare("lossless WebP", &encoded(".webp", &picture, &[imgcodecs::IMWRITE_WEBP_QUALITY, 101]), &plain);
@@ -191,7 +243,7 @@ fn odd_sizes() {
 #[test]
 fn exif_turns_each_picture_by_itself() {
     let (pusher, mut source) = open(&LIMITS);
-    let jpeg = encoded(".jpg", &bgr(Size::new(64, 48)), &[imgcodecs::IMWRITE_JPEG_QUALITY, 95]);
+    let jpeg = encoded(".jpg", &bgr(FULL), &[imgcodecs::IMWRITE_JPEG_QUALITY, 95]);
     for orientation in [6, 1, 2, 3, 4, 5, 6, 7, 8] {
         let turned = turned_jpeg(&jpeg, orientation);
         for bytes in [turned, jpeg.clone()] {
