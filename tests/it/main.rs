@@ -14,6 +14,7 @@ mod media_encode_bad;
 mod media_hard;
 mod media_network;
 mod media_pictures;
+mod media_pushed;
 mod media_shared;
 mod media_template;
 mod media_webrtc;
