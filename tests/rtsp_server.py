@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """A network camera for tests: an RTSP server that prints its port and serves drawn pictures.
 
-/live (H.264), /numbered (the clip fixtures/numbered.mp4, again and again), /h265, /jpeg, /mpeg4, /vp8, /vp9, /sound (no video), /both (sound and video), /secret (for ann only),
+/live (H.264), /numbered (the clip fixtures/numbered.mp4, again and again), /h265, /jpeg, /mpeg4
+(numbered.avi, once), /vp8, /vp9, /sound (no video), /both (sound and video), /secret (for ann only),
 /turn (the size changes), /short (ends after two seconds).
 """
 import argparse
@@ -16,6 +17,7 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
+FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures"
 USER, PASSWORD = "ann", "p@ss: wörd"
 
 parser = argparse.ArgumentParser()
@@ -32,8 +34,7 @@ width, height = options.size.split("x")
 
 def clip():
     """The pictures of numbered.mp4 as they lie in I420."""
-    path = pathlib.Path(__file__).parent.parent / "fixtures" / "numbered.mp4"
-    pipeline = Gst.parse_launch(f"filesrc location={path} ! decodebin ! videoconvert ! video/x-raw,format=I420 "
+    pipeline = Gst.parse_launch(f"filesrc location={FIXTURES}/numbered.mp4 ! decodebin ! videoconvert ! video/x-raw,format=I420 "
                                 "! appsink name=sink sync=false")
     pipeline.set_state(Gst.State.PLAYING)
     pictures = []
@@ -72,7 +73,7 @@ MOUNTS = {
                  f"framerate={options.fps}/1 ! identity sync=true ! {H264.format('pay0')}",
     "/h265": f"{drawn()} ! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph265pay config-interval=-1 name=pay0",
     "/jpeg": f"{drawn()} ! jpegenc ! rtpjpegpay name=pay0",
-    "/mpeg4": f"{drawn()} ! avenc_mpeg4 gop-size=15 ! rtpmp4vpay config-interval=1 name=pay0",
+    "/mpeg4": f"filesrc location={FIXTURES}/numbered.avi ! avidemux ! mpeg4videoparse ! rtpmp4vpay config-interval=1 name=pay0",
     "/vp8": f"{drawn()} ! vp8enc deadline=1 keyframe-max-dist=15 ! rtpvp8pay name=pay0",
     "/vp9": f"{drawn()} ! vp9enc deadline=1 cpu-used=8 keyframe-max-dist=15 ! rtpvp9pay name=pay0",
     "/sound": SOUND.format("pay0"),
@@ -128,7 +129,7 @@ server.set_auth(auth)
 for path, launch in MOUNTS.items():
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(f"( {launch} )")
-    factory.set_shared(path not in ("/short", "/turn"))
+    factory.set_shared(path not in ("/mpeg4", "/short", "/turn"))
     factory.add_role_from_structure(role("ann", True))
     factory.add_role_from_structure(role("anyone", path != "/secret"))
     if path in configure:

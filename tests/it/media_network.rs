@@ -77,7 +77,7 @@ fn an_rtsp_camera_gives_its_pictures_in_order() {
         let (first, last) = (&frames[0].frame, &frames[9].frame);
         assert_eq!((last.size.width, last.size.height), (320, 240), "{path}");
         let rate = (last.tag.frame - first.tag.frame) as f64 / last.tag.time;
-        assert!((15.0..26.0).contains(&rate), "{path}: {rate} pictures a second");
+        assert!((15.0..40.0).contains(&rate), "{path}: {rate} pictures a second");
     }
 }
 

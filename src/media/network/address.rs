@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::rules::NetworkRules;
+use super::{rules::NetworkRules, srt};
 use crate::{error::Result, fault};
 
 /// Most bytes of an address.
-const LONGEST: usize = 2048;
+const LONGEST: usize = 4096;
 /// Keys of a query whose values are shown: no camera keeps a secret there.
 const OPEN_KEYS: &[&str] = &[
     "camera",
@@ -103,6 +103,9 @@ impl StreamAddress {
         let port = url.port().or(usual).filter(|port| *port > 0);
         let port = port.ok_or_else(|| fault!(BadRequest, "The camera's address needs a port: {form}."))?;
         let credentials = credentials(&url)?;
+        if protocol == Protocol::Srt {
+            srt::Options::read(&url)?;
+        }
         Ok(Self { url, protocol, tls, host, port, credentials })
     }
 

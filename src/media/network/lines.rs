@@ -4,7 +4,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU16, Ordering},
         mpsc,
     },
@@ -30,13 +30,21 @@ pub struct Lines {
     pub rules: NetworkRules,
     cut: AtomicBool,
     open: Mutex<Vec<Weak<TcpStream>>>,
+    /// Wakes who pauses.
+    was_cut: Condvar,
     /// The port of this machine where a thread of the source waits for a caller, 0 for none.
     door: AtomicU16,
 }
 
 impl Lines {
     pub fn new(rules: NetworkRules) -> Arc<Self> {
-        Arc::new(Self { rules, cut: AtomicBool::new(false), open: Mutex::default(), door: AtomicU16::new(0) })
+        Arc::new(Self {
+            rules,
+            cut: AtomicBool::new(false),
+            open: Mutex::default(),
+            was_cut: Condvar::new(),
+            door: AtomicU16::new(0),
+        })
     }
 
     /// Resolves a name, checks what it stands for, and connects to what was checked.
@@ -120,11 +128,14 @@ impl Lines {
 
     /// Cuts all connections, those that are being made too.
     pub fn cut(&self) {
+        let mut open = self.lock();
         self.cut.store(true, Ordering::SeqCst);
-        for stream in self.lock().drain(..).filter_map(|stream| stream.upgrade()) {
+        self.was_cut.notify_all();
+        for stream in open.drain(..).filter_map(|stream| stream.upgrade()) {
             // Fails where the other side was quicker.
             let _ = stream.shutdown(Shutdown::Both);
         }
+        drop(open);
         let door = self.door.swap(0, Ordering::SeqCst);
         if door > 0 {
             // Nobody is there when that thread has ended.
@@ -153,11 +164,21 @@ impl Lines {
         Ok(stream)
     }
 
+    /// Waits.
+    ///
+    /// # Errors
+    /// At once when the source is stopped.
+    pub fn pause(&self, time: Duration) -> Result<()> {
+        let on = |_: &mut Vec<_>| !self.cut.load(Ordering::SeqCst);
+        drop(self.was_cut.wait_timeout_while(self.lock(), time, on).unwrap_or_else(PoisonError::into_inner));
+        self.check_cut()
+    }
+
     /// # Errors
     /// When the source was stopped.
     pub fn check_cut(&self) -> Result<()> {
         match self.cut.load(Ordering::SeqCst) {
-            true => Err(Error::new(Kind::Unavailable, "The stream was stopped.")),
+            true => Err(stopped()),
             false => Ok(()),
         }
     }
@@ -165,6 +186,10 @@ impl Lines {
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<TcpStream>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+pub fn stopped() -> Error {
+    Error::new(Kind::Unavailable, "The stream was stopped.")
 }
 
 fn unknown(host: &str) -> Error {

@@ -173,7 +173,8 @@ pub fn refusal(status: u16) -> Error {
         }
         _ => return fault!(Unavailable, "The camera answers with the error {status}."),
     };
-    Error::new(Kind::Unavailable, words)
+    let kind = if matches!(status, 404 | 410 | 454) { Kind::NotFound } else { Kind::Unavailable };
+    Error::new(kind, words)
 }
 
 /// Gives pictures their time: seconds since the first, by the stream's own stamps as long as these are sound.

@@ -11,12 +11,13 @@ use gstreamer_app as gst_app;
 
 use super::{
     super::{Limits, autoplug::Watch, running::lend_strides, verdict},
-    lines::Lines,
+    lines::{Lines, stopped},
     newest::Newest,
 };
 use crate::{
     error::{Error, Result},
     fault,
+    frame::Size,
 };
 
 /// How long a pipeline may say goodbye to its camera before its connections are cut.
@@ -67,7 +68,7 @@ impl Playing {
         });
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*stage, Stage::Stopped) {
-            return self.lines.check_cut();
+            return Err(stopped());
         }
         *stage = Stage::Playing(pipeline.clone(), watch);
         // A failure is told in detail on the bus.
@@ -75,6 +76,15 @@ impl Playing {
             tracing::debug!(%error, "a camera's pipeline did not start");
         }
         Ok(())
+    }
+
+    /// # Errors
+    /// [`Unprocessable`](crate::error::Kind::Unprocessable) for a picture that is larger than the limit.
+    pub fn check_size(&self, size: Option<Size>) -> Result<()> {
+        match size.filter(|size| size.pixels() > self.limits.max_pixels) {
+            Some(size) => Err(too_large(size, self.limits.max_pixels)),
+            None => Ok(()),
+        }
     }
 
     /// Tells of what can never give a picture, which GStreamer has no error for.
@@ -218,11 +228,7 @@ fn refused(error: &gst::glib::Error, newest: &Newest, watch: &Watch, max_pixels:
 fn words(watch: &Watch, newest: &Newest, max_pixels: u64) -> Error {
     let found = watch.lock().clone();
     if let Some(size) = found.too_large {
-        return fault!(
-            Unprocessable,
-            "The camera's picture of {size} pixels is larger than the {max_pixels} pixels that this server takes: \
-             choose a smaller resolution in the camera."
-        );
+        return too_large(size, max_pixels);
     }
     if let Some(codec) = &found.undecodable {
         let codec = verdict::codec_name(codec);
@@ -250,4 +256,12 @@ fn words(watch: &Watch, newest: &Newest, max_pixels: u64) -> Error {
         }
         _ => fault!(Unprocessable, "The address gives no video."),
     }
+}
+
+fn too_large(size: Size, max_pixels: u64) -> Error {
+    fault!(
+        Unprocessable,
+        "The camera's picture of {size} pixels is larger than the {max_pixels} pixels that this server takes: choose a \
+         smaller resolution in the camera."
+    )
 }

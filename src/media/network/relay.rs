@@ -80,16 +80,18 @@ impl Relay {
                     to.close();
                 })
                 .map_err(|error| Error::internal("The server could not start a thread for the camera.", error))?;
-            let outcome = self.down(far, &near);
+            if let Err(error) = self.down(far, &near) {
+                // Before rtspsrc finds that its connection is gone, which says less.
+                self.newest.end(Err(error));
+            }
             // Already closed where rtspsrc was quicker.
             let _ = near.shutdown(Shutdown::Both);
             let _ = up.join();
-            outcome?;
         }
     }
 
     /// What the camera says, until one of both hangs up.
-    fn down(&self, mut far: Wire, mut near: &TcpStream) -> Result<()> {
+    fn down(&self, far: Wire, mut near: &TcpStream) -> Result<()> {
         let mut camera = BufReader::with_capacity(64 * 1024, far.clone());
         let hung_up = loop {
             match self.pass(&mut camera, &mut near) {

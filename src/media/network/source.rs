@@ -12,6 +12,7 @@ use super::{
     playing::Playing,
     relay::Relay,
     rules::NetworkRules,
+    srt, web,
 };
 use crate::error::{Error, Result};
 
@@ -85,7 +86,8 @@ impl LiveSource for NetworkSource {
 fn connect(playing: &Playing, address: &StreamAddress) -> Result<()> {
     match address.protocol {
         Protocol::Rtsp => rtsp(playing, address),
-        Protocol::Http | Protocol::Srt => Err(Error::internal("This kind of camera is not there yet.", "")),
+        Protocol::Http => web::serve(playing, address),
+        Protocol::Srt => srt::start(playing, address),
     }
 }
 
