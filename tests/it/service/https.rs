@@ -18,7 +18,7 @@ use super::{
 const OWN: [&str; 1] = ["--tls-self-signed"];
 
 /// A certificate for `name` and its key, made by OpenSSL with these arguments, e.g. `-newkey rsa:2048`.
-fn make_pair(folder: &Path, name: &str, key: &str) -> (PathBuf, PathBuf) {
+pub fn make_pair(folder: &Path, name: &str, key: &str) -> (PathBuf, PathBuf) {
     let (cert_file, key_file) = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
     let mut command = Command::new("openssl");
     command.args(["req", "-x509", "-nodes", "-days", "30", "-subj", &format!("/CN={name}")]);

@@ -71,9 +71,11 @@ pub fn certificate(address: std::net::SocketAddr) -> Vec<u8> {
     line.conn.peer_certificates().unwrap()[0].to_vec()
 }
 
-/// What still comes until the other side closes; a broken line ends it too.
+/// What still comes until the other side closes, which it must; a broken line ends it too.
 pub fn rest(line: &mut impl Read) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let _ = line.read_to_end(&mut bytes);
+    if let Err(error) = line.read_to_end(&mut bytes) {
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the other side does not close");
+    }
     bytes
 }
