@@ -29,6 +29,8 @@ use crate::{
 const COOKIE: &str = "sightglass";
 /// Bytes of what signs in.
 const MOST: usize = 4096;
+/// The cookie's name.
+pub const COOKIE: &str = "sightglass";
 /// How long a browser stays signed in.
 const LASTS: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -63,7 +65,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
 }
 
 /// Whether a token is asked for, and whether this browser has signed in.
-#[utoipa::path(get, path = "/api/session", tag = "access", responses((status = 200, body = Session)))]
+#[utoipa::path(get, path = "/api/session", tag = "access", security(()), responses((status = 200, body = Session)))]
 pub async fn get(web: Arc<Web>, headers: HeaderMap) -> Result<Response> {
     let session = match &web.access.rule {
         Rule::Open { .. } => Session { access: "open", signed_in: true },
@@ -76,7 +78,7 @@ pub async fn get(web: Arc<Web>, headers: HeaderMap) -> Result<Response> {
 
 /// Signs this browser in for 30 days.
 #[utoipa::path(
-    post, path = "/api/session", tag = "access", request_body = SignIn,
+    post, path = "/api/session", tag = "access", security(()), request_body = SignIn,
     responses(
         (status = 204, description = "signed in; sets a cookie where a token is asked for"),
         (status = 400, body = Problem),
@@ -102,7 +104,7 @@ where
 }
 
 /// Signs this browser out.
-#[utoipa::path(delete, path = "/api/session", tag = "access", responses((status = 204, description = "signed out")))]
+#[utoipa::path(delete, path = "/api/session", tag = "access", security(()), responses((status = 204, description = "signed out")))]
 pub async fn sign_out(headers: HeaderMap, visitor: Visitor) -> Result<Response> {
     Ok(with_cookie("", Duration::ZERO, is_https(&headers, visitor)))
 }

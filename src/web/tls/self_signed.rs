@@ -20,6 +20,8 @@ use crate::{
 
 /// As long as browsers take public ones; iOS takes 825 days.
 const VALID: Duration = Duration::days(397);
+/// It begins in the past: a phone whose clock is behind must not find it "not yet valid".
+const EARLIER: Duration = Duration::days(1);
 /// Made anew when less is left.
 const RENEWED: Duration = Duration::days(30);
 
@@ -44,7 +46,8 @@ pub fn ready(folder: &Path, further: &[String]) -> Result<CertifiedKey> {
     let made = make(&names).map_err(|error| Error::internal("A certificate cannot be made.", error))?;
     private_file::write(&folder.join("self-signed.key"), &made.key)?;
     private_file::write(&folder.join("self-signed.crt"), &made.cert)?;
-    let about = serde_json::to_string(&Made { names, until: now() + VALID.whole_seconds() }).unwrap_or_default();
+    let about =
+        serde_json::to_string(&Made { names, until: now() + (VALID - EARLIER).whole_seconds() }).unwrap_or_default();
     private_file::write(&folder.join("self-signed.json"), &about)?;
     certificate::parse(made.cert.as_bytes(), made.key.as_bytes())
 }
@@ -69,9 +72,8 @@ fn make(names: &[String]) -> Result<Pair, rcgen::Error> {
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "Sightglass");
     params.distinguished_name.push(DnType::OrganizationName, "made by this server for itself");
-    // A clock that runs a little behind does not make it "not yet valid".
-    params.not_before = OffsetDateTime::now_utc() - Duration::days(1);
-    params.not_after = OffsetDateTime::now_utc() + VALID;
+    params.not_before = OffsetDateTime::now_utc() - EARLIER;
+    params.not_after = params.not_before + VALID;
     // iOS lets a person trust only what says that it is an authority. Without the right to sign certificates it is none.
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
