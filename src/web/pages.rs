@@ -66,6 +66,7 @@ async fn page(path: FullPath, request: HeaderMap, web: Arc<Web>) -> Result<Respo
     let name = match path.as_str().trim_start_matches('/') {
         "" => "index.html",
         "signin" => "signin.html",
+        "camera" => "camera.html",
         name => name,
     };
     if name == CERTIFICATE {
@@ -87,7 +88,7 @@ fn certificate(web: &Web) -> Result<Response> {
 }
 
 fn no_page() -> crate::error::Error {
-    fault!(NotFound, "There is no such page; the videos are at /.")
+    fault!(NotFound, "There is no such page; the videos are at / and the cameras at /camera.")
 }
 
 /// A file of a folder in which the page is worked on.
