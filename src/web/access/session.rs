@@ -26,7 +26,6 @@ use crate::{
     },
 };
 
-const COOKIE: &str = "sightglass";
 /// Bytes of what signs in.
 const MOST: usize = 4096;
 /// The cookie's name.
