@@ -13,7 +13,7 @@ use crate::{
     jobs::{Files, JobSettings, Jobs, Retention, Store, StreamSettings, Streams},
     media::{self, NetworkRules, WebRtcOptions},
     meter::Meter,
-    web::{self, Web},
+    web::{self, Access, Tls, Web},
 };
 
 /// How long work in progress may take to put itself away when the server stops.
@@ -60,6 +60,9 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
         )
     })?;
     let address = listener.local_addr()?;
+    let access = Access::open(&settings.secure, &settings.allow_origin, address, &settings.data)?;
+    let further = live.public_ip.iter().map(ToString::to_string).collect();
+    let tls = Tls::open(settings.secure.tls()?, &settings.data, further)?;
     let (model_settings, cache) = (settings.models.clone(), files.cache());
     let models = tokio::task::spawn_blocking(move || load_models(&model_settings, Some(cache)))
         .await
@@ -112,6 +115,8 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
         limits,
         max_upload: settings.max_upload,
         keep_free: settings.keep_free,
+        access,
+        tls,
         allow_origin: settings.allow_origin,
         www: settings.www,
         shutdown: CancellationToken::new(),
@@ -124,7 +129,7 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
     let mut signals = Signals::listen()?;
     let server = tokio::spawn(web::run(listener, web.clone()));
     let keeper = tokio::spawn(keep_retention(jobs.clone()));
-    println!("Sightglass is ready: open http://{address}/");
+    println!("{}", web::welcome(&web, address));
 
     signals.come().await;
     keeper.abort();
@@ -133,7 +138,7 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
 }
 
 /// The one order of stopping: accept nothing new, end the work, let the engines run empty, say goodbye to viewers, let requests finish.
-async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: tokio::task::JoinHandle<()>) {
+async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: tokio::task::JoinHandle<Result<()>>) {
     tracing::info!("stopping: no new connections; viewers are told");
     web.shutdown.cancel();
     web.sockets.close();

@@ -18,6 +18,8 @@ export const deleteVideo = (id) => call('DELETE', ADDRESS.video(id));
 export const cancelVideo = (id) => call('POST', ADDRESS.cancel(id));
 export const retryVideo = (id) => call('POST', ADDRESS.retry(id));
 export const startRecording = (id, choice) => call('POST', ADDRESS.recordings(id), choice);
+export const getSession = () => call('GET', ADDRESS.session);
+export const signOut = () => call('DELETE', ADDRESS.session);
 export const getRecording = (id) => call('GET', ADDRESS.recording(id));
 export const stopRecording = (id) => call('POST', ADDRESS.stopRecording(id));
 export const getSettings = () => call('GET', ADDRESS.settings);
@@ -51,6 +53,7 @@ export const endSession = (location) => fetch(location, { method: 'DELETE', keep
 
 /** The words of a refusal: the `detail` of the problem document, or the best that the status alone allows. */
 export function refusal(status, body) {
+  if (status === 401) toSignIn();
   let problem = null;
   try {
     problem = JSON.parse(body);
@@ -60,6 +63,12 @@ export function refusal(status, body) {
   const words = problem?.detail || problem?.title;
   if (words) return new ApiError(status, said(words));
   return new ApiError(status, t('error.status', { status }));
+}
+
+/** Nobody is signed in any more: to the sign-in page, which leads back here. */
+function toSignIn() {
+  const here = location.pathname + location.search;
+  location.assign(`/signin?next=${encodeURIComponent(here)}`);
 }
 
 export const noAnswer = () => new ApiError(0, t('error.network'));

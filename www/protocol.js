@@ -38,6 +38,7 @@ const part = encodeURIComponent;
 
 export const ADDRESS = Object.freeze({
   models: '/api/models',
+  session: '/api/session',
   sample: '/sample.mp4',
   videos: (query = {}) => withQuery('/api/videos', query),
   video: (id) => `/api/videos/${part(id)}`,

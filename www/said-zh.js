@@ -80,4 +80,6 @@ export default [
   ['The video was deleted.', '视频已被删除。'],
   ['The video cannot be shown from there: its file has no way to jump.', '此文件无法跳转，不能从该位置显示。'],
   ['Only {} of {} frames could be decoded again; try once more.', '重新解码时只得到 {}/{} 帧，请再试一次。'],
+  ['This is not the token of this server.', '令牌不正确。'],
+  ['Too many wrong tokens came from your address: try again in {} s.', '错误次数过多，请在 {} 秒后重试。'],
 ];

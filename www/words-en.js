@@ -8,6 +8,11 @@ export default {
   'close': 'Close',
   'model': 'Model',
 
+  'signin': 'Sign in',
+  'signin.why': 'This server asks for its token. It was printed when the server was started; ask who runs it.',
+  'signin.token': 'Token',
+  'signin.out': 'Sign out',
+
   'hero': 'See what is in your video, frame by frame',
   'hero.more': 'Watch the boxes of exactly the frame that is shown while the server detects, then save the video with them.',
   'drop.lead': 'Drop a video here',

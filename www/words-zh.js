@@ -8,6 +8,11 @@ export default {
   'close': '关闭',
   'model': '模型',
 
+  'signin': '登录',
+  'signin.why': '访问此服务器需要令牌。令牌在服务器启动时显示，请向管理员索取。',
+  'signin.token': '令牌',
+  'signin.out': '退出登录',
+
   'hero': '逐帧看清视频里有什么',
   'hero.more': '服务器边检测边播放，检测框与画面逐帧对应；完成后可保存带框的视频。',
   'drop.lead': '将视频拖放到这里',

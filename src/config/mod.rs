@@ -15,7 +15,7 @@ use std::{
 
 pub use engine::{EngineOptions, Precision, Provider};
 pub use live::{IceServer, LiveSettings};
-pub use secure::SecureSettings;
+pub use secure::{SecureSettings, TlsSource, Token};
 
 /// Which models are served and how they run; shared by all subcommands that detect.
 #[derive(Clone, Debug, clap::Args)]

@@ -9,15 +9,16 @@ mod live;
 mod lockstep;
 mod mend;
 mod moov;
+mod network;
 mod pictures;
 mod pushed;
 mod running;
 mod sample;
 mod shape;
 mod still;
-mod stub;
 mod template;
 mod verdict;
+mod webrtc;
 
 use std::time::Duration;
 
@@ -29,10 +30,11 @@ pub use encode::{Encoder, Format};
 pub use jpeg::JpegEncoder;
 pub use live::{Arrival, LiveFrame, LiveSource};
 pub use mend::mend_avi;
+pub use network::{NetworkRules, NetworkSource, StreamAddress};
 pub use pictures::{FilePictures, Picture};
 pub use pushed::{PushedSource, Pusher, pushed};
-pub use stub::*;
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
+pub use webrtc::{Channel, OnMessage, WebRtcOptions, WebRtcSource};
 
 use crate::{error::Result, fault};
 

@@ -57,7 +57,7 @@ impl Running {
             .ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no appsink named sink"))?;
         let bus =
             pipeline.bus().ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no bus"))?;
-        let watch = Watch::attach(&pipeline, limits.max_pixels, full_range);
+        let watch = Watch::attach(&pipeline, limits.max_pixels, full_range, None);
         lend_strides(&sink);
         let running = Self {
             pipeline,
@@ -212,7 +212,7 @@ impl Running {
 
 /// Lets a decoder know that we read strides, so that it hands out its own padded buffers instead of copying
 /// each picture into a tight one.
-pub(super) fn lend_strides(sink: &gst_app::AppSink) {
+pub fn lend_strides(sink: &gst_app::AppSink) {
     let Some(pad) = sink.static_pad("sink") else {
         return;
     };

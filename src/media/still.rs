@@ -113,6 +113,7 @@ fn jpeg(bytes: &[u8]) -> Result<Outside, Flaw> {
                 if segment.first() != Some(&8) {
                     return Err(Flaw::Unsupported("A JPEG of more than 8 bits a sample"));
                 }
+                sampling(segment.get(6..).unwrap_or_default())?;
                 let size = size(big16(segment, 3).map(u32::from), big16(segment, 1).map(u32::from))?;
                 header = Some((size, *segment.get(5).ok_or(Flaw::Damaged)?, matches!(marker, 0xc2 | 0xca)));
             }
@@ -135,6 +136,17 @@ fn jpeg(bytes: &[u8]) -> Result<Outside, Flaw> {
     }
 }
 
+/// Is it a sampling that GStreamer 1.22's jpegdec gets right? It refuses some, and spoils the chroma of others without a
+/// word. `components` are three bytes each, the second holding the horizontal and the vertical factor.
+fn sampling(components: &[u8]) -> Result<(), Flaw> {
+    let factors: Vec<u8> = components.chunks_exact(3).map(|component| component[1]).collect();
+    match factors[..] {
+        [0x11 | 0x21] | [0x11 | 0x12 | 0x21 | 0x22, 0x11, 0x11] => Ok(()),
+        [_, _, _, _] => Err(Flaw::Unsupported("A CMYK JPEG")),
+        _ => Err(Flaw::Unsupported("A JPEG of this chroma subsampling")),
+    }
+}
+
 fn png(bytes: &[u8]) -> Result<Outside, Flaw> {
     let (mut at, mut orientation, mut header) = (8, 1, None);
     loop {
@@ -143,6 +155,10 @@ fn png(bytes: &[u8]) -> Result<Outside, Flaw> {
         let data = bytes.get(at + 8..).and_then(|rest| rest.get(..length)).ok_or(Flaw::CutOff)?;
         at += 12 + length;
         match (name, header) {
+            // GStreamer 1.22's pngdec spoils these.
+            (b"IHDR", None) if data.get(8) == Some(&16) && matches!(data.get(9), Some(2 | 6)) => {
+                return Err(Flaw::Unsupported("A PNG of 16 bits a colour"));
+            }
             (b"IHDR", None) => header = Some(size(big32(data, 0), big32(data, 4))?),
             (_, None) => return Err(Flaw::Damaged),
             (b"eXIf", _) => orientation = exif(data).unwrap_or(orientation),

@@ -24,9 +24,14 @@ pub const TEMPLATES: &[(&str, &str)] = &[
     ("pushed-jpeg", include_str!("../../pipelines/pushed-jpeg.toml")),
     ("pushed-png", include_str!("../../pipelines/pushed-png.toml")),
     ("pushed-webp", include_str!("../../pipelines/pushed-webp.toml")),
+    ("http", include_str!("../../pipelines/http.toml")),
+    ("http-pictures", include_str!("../../pipelines/http-pictures.toml")),
+    ("rtsp", include_str!("../../pipelines/rtsp.toml")),
+    ("srt", include_str!("../../pipelines/srt.toml")),
     ("record-avi", include_str!("../../pipelines/record-avi.toml")),
     ("record-mp4", include_str!("../../pipelines/record-mp4.toml")),
     ("test-pattern", include_str!("../../pipelines/test-pattern.toml")),
+    ("webrtc", include_str!("../../pipelines/webrtc.toml")),
 ];
 
 /// Whether a pipeline's source waits for its reader or not.

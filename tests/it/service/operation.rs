@@ -13,8 +13,13 @@ use super::{
 /// Method and path of every route, with `{}` for what varies, as `warp::path!` spells them in `src/web`.
 fn routes() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(root().join("src/web")).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let mut entries: Vec<_> = std::fs::read_dir(root().join("src/web")).unwrap().map(|entry| entry.unwrap()).collect();
+    while let Some(entry) = entries.pop() {
+        if entry.path().is_dir() {
+            entries.extend(std::fs::read_dir(entry.path()).unwrap().map(|entry| entry.unwrap()));
+            continue;
+        }
+        let text = std::fs::read_to_string(entry.path()).unwrap();
         for rest in text.split("warp::path!(").skip(1) {
             let parts = rest.split(')').next().unwrap().split('/').map(str::trim);
             let path = parts.map(|part| if part == "String" { "{}" } else { part.trim_matches('"') });

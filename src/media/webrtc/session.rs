@@ -1,0 +1,284 @@
+//! A running session: the newest picture out, until the sender is gone.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use gstreamer::{self as gst, prelude::*};
+use gstreamer_app as gst_app;
+use gstreamer_webrtc::{WebRTCDataChannel, WebRTCICEConnectionState, WebRTCPeerConnectionState};
+
+use super::{
+    Channel, OnMessage, WebRtcOptions, arrivals::Arrivals, channel, codecs::Codec, ice, negotiate, offer::Offer,
+};
+use crate::{
+    error::{Error, Result},
+    fault,
+    frame::FrameTag,
+    media::{
+        autoplug::Watch,
+        live::{Arrival, LiveFrame, LiveSource},
+        running::lend_strides,
+        sample,
+        template::Template,
+    },
+};
+
+/// How long one look at the appsink takes; the states are read in between.
+const LOOK: Duration = Duration::from_millis(50);
+/// From the answer to the first packet.
+const CONNECTING: Duration = Duration::from_secs(15);
+
+/// What GStreamer's threads write and the reader reads.
+struct Shared {
+    arrivals: Arrivals,
+    codec: Option<Codec>,
+}
+
+/// One sender. Dropping it closes the connection, which takes some milliseconds and must not happen on an async thread.
+pub struct WebRtcSource {
+    source: Arc<str>,
+    pipeline: gst::Pipeline,
+    webrtc: gst::Element,
+    bus: gst::Bus,
+    sink: gst_app::AppSink,
+    watch: Watch,
+    shared: Arc<Mutex<Shared>>,
+    channel: Channel,
+    silence: Duration,
+    max_pixels: u64,
+    begun: Instant,
+    connected: bool,
+    ended: bool,
+    /// Time stamp of the first picture.
+    first: Option<gst::ClockTime>,
+    /// Number of the newest picture that was taken.
+    last: Option<u64>,
+}
+
+impl Drop for WebRtcSource {
+    fn drop(&mut self) {
+        self.channel.close();
+        self.bus.set_flushing(true);
+        if self.pipeline.set_state(gst::State::Null).is_err() {
+            tracing::warn!("a pipeline did not stop");
+        }
+    }
+}
+
+impl WebRtcSource {
+    /// Answers an offer. Blocks until the ways through the network are known: some milliseconds, or up to three seconds
+    /// when STUN or TURN servers are slow.
+    ///
+    /// # Errors
+    /// As [`Offer::read`]; [`crate::error::Kind::Busy`] when no UDP port is free.
+    pub fn answer(source: &str, offer: &str, options: &WebRtcOptions, on_message: OnMessage) -> Result<(Self, String)> {
+        let offer = Offer::read(offer)?;
+        let pipeline = Template::get("webrtc")?.build(&[])?;
+        let missing = || Error::internal("A media pipeline of the server is broken.", "an element is missing");
+        let webrtc = pipeline.by_name("webrtc").ok_or_else(missing)?;
+        let sink = pipeline.by_name("sink").and_then(|sink| sink.downcast::<gst_app::AppSink>().ok());
+        let session = Self {
+            source: source.into(),
+            bus: pipeline.bus().ok_or_else(missing)?,
+            sink: sink.ok_or_else(missing)?,
+            watch: Watch::default(),
+            shared: Arc::new(Mutex::new(Shared { arrivals: Arrivals::new(), codec: None })),
+            channel: Channel::default(),
+            silence: options.silence,
+            max_pixels: options.max_pixels,
+            begun: Instant::now(),
+            connected: false,
+            ended: false,
+            first: None,
+            last: None,
+            pipeline,
+            webrtc,
+        };
+        lend_strides(&session.sink);
+        session.follow_media().ok_or_else(missing)?;
+        session.follow_channels(on_message);
+        ice::configure(&session.webrtc, options)?;
+        session
+            .pipeline
+            .set_state(gst::State::Playing)
+            .map_err(|error| Error::internal("The server could not take the camera; its log says more.", error))?;
+        let answer = negotiate::negotiate(&session.webrtc, &offer, options)?;
+        Ok((session, answer))
+    }
+
+    /// The sender's data channel; it may be used from any thread, also when the session is over.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Links what comes, and looks at it on its way. None when the pipeline lacks an element.
+    fn follow_media(&self) -> Option<()> {
+        // Weak: the pipeline must not own itself through its signal handlers.
+        let entry = self.pipeline.by_name("rtp")?.downgrade();
+        self.webrtc.connect_pad_added(move |_, pad| link(pad, entry.upgrade()));
+
+        let (pipeline, shared) = (self.pipeline.downgrade(), self.shared.clone());
+        self.pipeline.by_name("payloads")?.connect_pad_added(move |_, pad| {
+            let caps = pad.current_caps();
+            let name = caps.as_ref().and_then(|caps| caps.structure(0)?.get::<&str>("encoding-name").ok());
+            // The answer names no other.
+            let Some(codec) = name.and_then(Codec::named) else {
+                return;
+            };
+            lock(&shared).codec = Some(codec);
+            link(pad, pipeline.upgrade().and_then(|pipeline| pipeline.by_name(codec.entry())));
+        });
+
+        let shared = self.shared.clone();
+        let waiting = self.pipeline.by_name("waiting")?.static_pad("sink")?;
+        waiting.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            lock(&shared).arrivals.packet(info.buffer().and_then(|buffer| buffer.pts()));
+            gst::PadProbeReturn::Ok
+        });
+
+        for codec in ["h264", "vp8", "vp9"] {
+            self.watch.guard(&self.pipeline.by_name(&format!("{codec}-decoder"))?.static_pad("sink")?, self.max_pixels);
+        }
+        let convert = self.pipeline.by_name("convert")?.static_pad("sink")?;
+        self.watch.guard(&convert, self.max_pixels);
+        let shared = self.shared.clone();
+        convert.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            lock(&shared).arrivals.picture(info.buffer().and_then(|buffer| buffer.pts()));
+            gst::PadProbeReturn::Ok
+        });
+        Some(())
+    }
+
+    fn follow_channels(&self, on_message: OnMessage) {
+        let (own, shared, on_message) = (self.channel.clone(), self.shared.clone(), Arc::new(on_message));
+        self.webrtc.connect("on-data-channel", false, move |arguments| {
+            let channel = arguments.get(1)?.get::<WebRTCDataChannel>().ok()?;
+            if channel.label().as_deref() != Some(channel::LABEL) {
+                channel.close();
+                return None;
+            }
+            let (shared, on_message) = (shared.clone(), on_message.clone());
+            channel.connect_on_message_string(move |_, text| {
+                lock(&shared).arrivals.heard();
+                if let Some(text) = text {
+                    on_message(text);
+                }
+            });
+            own.open(channel);
+            None
+        });
+    }
+
+    /// Has the other side gone?
+    ///
+    /// # Errors
+    /// When it never came, or is gone without a word.
+    fn check(&mut self) -> Result<()> {
+        let mut failure = None;
+        while let Some(message) = self.bus.pop() {
+            match message.view() {
+                gst::MessageView::Error(message) => {
+                    tracing::debug!(error = %message.error(), debug = ?message.debug(), "pipeline error");
+                    // The data channel's transport says so when the other side closes; other elements decode.
+                    let element = message.src().map(|source| source.name().to_string()).unwrap_or_default();
+                    failure.get_or_insert((element, message.error()));
+                }
+                gst::MessageView::Eos(_) => self.ended = true,
+                _ => {}
+            }
+        }
+        if let Some(size) = self.watch.lock().too_large {
+            return Err(fault!(
+                Unprocessable,
+                "The camera's picture of {size} pixels is larger than the {} pixels that this server takes: choose a \
+                 smaller one.",
+                self.max_pixels
+            ));
+        }
+        let ice = self.webrtc.property::<WebRTCICEConnectionState>("ice-connection-state");
+        let peer = self.webrtc.property::<WebRTCPeerConnectionState>("connection-state");
+        if !self.connected && peer == WebRTCPeerConnectionState::Connected {
+            self.connected = true;
+            lock(&self.shared).arrivals.heard();
+        }
+        if let Some((element, error)) = failure {
+            if self.connected && element.starts_with("sctp") {
+                self.ended = true;
+            } else {
+                return Err(Error::internal("The camera's video could not be decoded any further.", error));
+            }
+        }
+        let gone = matches!(ice, WebRTCICEConnectionState::Failed | WebRTCICEConnectionState::Closed)
+            || matches!(peer, WebRTCPeerConnectionState::Failed | WebRTCPeerConnectionState::Closed);
+        if self.connected {
+            self.ended |= gone;
+            let silent = lock(&self.shared).arrivals.silent_for();
+            if !self.ended && silent > self.silence {
+                return Err(fault!(
+                    Unavailable,
+                    "The camera sent nothing for {} s and was taken for gone: connect it again.",
+                    self.silence.as_secs_f64()
+                ));
+            }
+        } else if gone || self.begun.elapsed() > CONNECTING {
+            return Err(fault!(
+                Unavailable,
+                "The camera could not be reached by WebRTC: the network between lets no UDP through. Try another \
+                 network, or ask the operator for a TURN server."
+            ));
+        }
+        Ok(())
+    }
+
+    fn picture(&mut self, sample: &gst::Sample) -> Result<LiveFrame> {
+        let time = sample.buffer().and_then(|buffer| buffer.pts());
+        let (arrived, number) = lock(&self.shared).arrivals.find(time);
+        let number = number.unwrap_or_else(|| self.last.map_or(0, |last| last + 1));
+        let first = *self.first.get_or_insert(time.unwrap_or_default());
+        let seconds = time.unwrap_or(first).saturating_sub(first).nseconds() as f64 / 1e9;
+        let frame = sample::frame(sample, FrameTag { source: self.source.clone(), frame: number, time: seconds })?;
+        let skipped = self.last.map_or(number, |last| number.saturating_sub(last + 1));
+        self.last = Some(number);
+        Ok(LiveFrame { frame, arrived: arrived.unwrap_or_else(Instant::now), skipped })
+    }
+}
+
+impl LiveSource for WebRtcSource {
+    fn next(&mut self, wait: Duration) -> Result<Option<Arrival>> {
+        let until = Instant::now() + wait;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let look = gst::ClockTime::from_nseconds(left.min(LOOK).as_nanos() as u64);
+            if let Some(sample) = self.sink.try_pull_sample(look) {
+                return self.picture(&sample).map(|frame| Some(Arrival::Picture(frame)));
+            }
+            self.check()?;
+            if self.ended {
+                return Ok(Some(Arrival::End));
+            }
+            if left.is_zero() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn codec(&self) -> Option<String> {
+        lock(&self.shared).codec.map(|codec| codec.name().to_owned())
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Links a pad that came up to a funnel.
+fn link(pad: &gst::Pad, funnel: Option<gst::Element>) {
+    let entry = funnel.and_then(|funnel| funnel.request_pad_simple("sink_%u"));
+    if let Some(entry) = entry
+        && let Err(error) = pad.link(&entry)
+    {
+        tracing::debug!(%error, "what came could not be linked");
+    }
+}
