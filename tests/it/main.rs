@@ -12,6 +12,7 @@ mod media_bad;
 mod media_encode;
 mod media_encode_bad;
 mod media_hard;
+mod media_jpeg;
 mod media_pictures;
 mod media_pushed;
 mod media_shared;
