@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    frame::{Colour, Frame, Matrix, Pixels, Range, Size},
+    frame::{Frame, Range, Size},
 };
 
 /// An encoder that takes longer for a picture is given up.
@@ -52,6 +52,8 @@ impl JpegEncoder {
 
     fn attempt(&mut self, frame: &Frame) -> Result<Bytes> {
         let broken = |why: &str| Error::internal("The server could not make a picture for the viewers.", why);
+        // What a JPEG always is; videoconvert changes the matrix where it must.
+        let frame = &shape::ranged(frame, Range::Full);
         let caps = shape::input(frame, RATE);
         if self.caps.as_ref() != Some(&caps) {
             let size = scaled(frame.size, self.max_width);
@@ -59,12 +61,8 @@ impl JpegEncoder {
                 .field("width", size.width as i32)
                 .field("height", size.height as i32)
                 .build();
-            let colours =
-                gst::Caps::builder("video/x-raw").field("format", "I420").field("colorimetry", colours(frame)).build();
-            for (name, caps) in [("size", size), ("colours", colours)] {
-                let filter = self.pipeline.element(name).ok_or_else(|| broken("a capsfilter is missing"))?;
-                filter.set_property("caps", caps);
-            }
+            let filter = self.pipeline.element("size").ok_or_else(|| broken("no capsfilter named size"))?;
+            filter.set_property("caps", size);
             self.pipeline.set_caps(&caps);
             self.caps = Some(caps);
         }
@@ -94,13 +92,4 @@ fn scaled(size: Size, most: u32) -> Size {
     let even = |length: f64| ((length / 2.0).round() as u32 * 2).max(2);
     let width = (most / 2 * 2).max(2);
     Size::new(width, even(f64::from(size.height) * f64::from(width) / f64::from(size.width)))
-}
-
-/// The colorimetry at which jpegenc gets the frame: what a JPEG is anyway, or, for videoconvert, which brings samples to
-/// the full range only where it changes the matrix, a matrix that is BT.601's to a hundredth.
-const fn colours(frame: &Frame) -> &'static str {
-    match frame.pixels {
-        Pixels::I420 { colour: Colour { matrix: Matrix::Bt601, range: Range::Full }, .. } => "1:4:16:4",
-        _ => "1:2:0:0",
-    }
 }

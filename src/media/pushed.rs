@@ -101,9 +101,8 @@ impl Pusher {
         state.count += 1;
         let time = arrived.duration_since(first).as_secs_f64();
         state.waiting.push_back(Pushed { frame, arrived, time, bytes: Some(bytes) });
-        let mut whole: Vec<_> = state.waiting.iter_mut().filter(|pushed| pushed.bytes.is_some()).collect();
-        if whole.len() > WAITING {
-            whole[0].bytes = None;
+        if let Some(late) = state.waiting.iter_mut().rev().nth(WAITING) {
+            late.bytes = None;
         }
         drop(state);
         self.line.changed.notify_one();
@@ -198,16 +197,18 @@ impl PushedSource {
             return Err(Error::internal("The server lost a picture.", "no picture is being decoded"));
         };
         let (name, frame) = (format.name(), pushed.frame);
-        let outcome = decoder.outcome(wait);
-        let detail = match outcome {
+        let detail = match decoder.outcome(wait) {
             None if since.elapsed() < self.patience => return Ok(None),
             Some(Outcome::Sample(sample)) => {
                 let tag = FrameTag { source: self.source.clone(), frame, time: pushed.time };
-                let arrived = pushed.arrived;
-                let skipped = std::mem::take(&mut self.skipped);
-                self.current = None;
-                let frame = sample::frame(&sample, tag)?;
-                return Ok(Some(Arrival::Picture(LiveFrame { frame, arrived, skipped })));
+                match sample::frame(&sample, tag) {
+                    Ok(frame) => {
+                        let (arrived, skipped) = (pushed.arrived, std::mem::take(&mut self.skipped));
+                        self.current = None;
+                        return Ok(Some(Arrival::Picture(LiveFrame { frame, arrived, skipped })));
+                    }
+                    Err(error) => error.detail,
+                }
             }
             Some(Outcome::Nothing) => format!("The {name} picture is damaged and cannot be decoded."),
             Some(Outcome::Failed(why)) => {

@@ -69,21 +69,23 @@ pub async fn open(web: Arc<Web>, query: Query, ws: Ws) -> Result<Response> {
                 return sender.close(Goodbye::Gone, &mut incoming).await;
             }
         };
-        // As long as too many pictures are unanswered, no more are read.
-        let mut full = false;
+        // One for which too many were unanswered: until it is taken, no more are read.
+        let mut held: Option<Bytes> = None;
         let mut ping = tokio::time::interval(PING_EVERY);
         let goodbye = loop {
             tokio::select! {
                 answer = told.recv() => {
-                    full = false;
+                    held = held.filter(|picture| !pusher.push(picture.clone()));
                     let Some(answer) = answer else { break Goodbye::Done };
                     if !sender.send(Message::text(answer)).await {
                         break Goodbye::Gone;
                     }
                 }
-                message = incoming.next(), if !full => match message {
+                message = incoming.next(), if held.is_none() => match message {
                     Some(Ok(message)) if message.is_close() => break Goodbye::Done,
-                    Some(Ok(message)) if message.is_binary() => full = !pusher.push(Bytes::from(message.into_bytes())),
+                    Some(Ok(message)) if message.is_binary() => {
+                        held = Some(message.into_bytes()).filter(|picture| !pusher.push(picture.clone()));
+                    }
                     Some(Ok(message)) => {
                         let Ok(text) = message.to_str() else { continue };
                         obey(&stream, text);

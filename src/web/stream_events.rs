@@ -97,7 +97,11 @@ pub async fn open(id: String, web: Arc<Web>, ws: Ws) -> Result<Response> {
                         if let Ok(text) = message.to_str() {
                             obey(&stream, text);
                             let (web, stream) = (web.clone(), stream.clone());
-                            let _ = blocking(move || Ok(web.jobs.keep_stream(&stream))).await;
+                            let _ = blocking(move || {
+                                web.jobs.keep_stream(&stream);
+                                Ok(())
+                            })
+                            .await;
                         }
                     }
                     _ => return,

@@ -216,14 +216,16 @@ fn a_recording_that_was_cut_off_is_mended() {
         let desk = Desk { data: temp(), server, pictures };
         let mut camera = desk.camera();
         let mut other = desk.camera();
-        (camera.show(), other.show());
+        camera.show();
+        other.show();
         let begin = |camera: &Camera, format: &str| {
             let begun = desk.server.post_json(&format!("{}/recordings", camera.address()), &json!({"format": format}));
             begun.must(202).header("location").to_owned()
         };
         let locations = [begin(&camera, "avi"), begin(&other, "mp4")];
         wait_for("half a second of it", || {
-            (camera.show(), other.show());
+            camera.show();
+            other.show();
             let done = desk.server.get(&locations[0]).must(200).json()["frames_done"].as_u64().unwrap();
             let written: u64 = fs::read_dir(data.path().join("recordings"))
                 .unwrap()

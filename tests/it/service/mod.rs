@@ -23,3 +23,4 @@ mod picture_viewers;
 mod proxy;
 mod recordings;
 mod viewers;
+mod whip;
