@@ -129,19 +129,21 @@ export class LiveSession {
   #down(error) {
     const link = this.#link;
     this.#leave();
-    if (error && (FOR_NOW.has(error.status) || error.status === 404 || error.status < 404)) {
+    if (error && error.status > 0 && (error.status <= 404 || FOR_NOW.has(error.status))) {
       const forGood = !FOR_NOW.has(error.status);
       this.#hooks.refused(error.message, forGood);
       if (!forGood) this.#later();
       return;
     }
-    if (link.name === 'webrtc' && !link.proved && !this.#only) {
+    const away = error?.status === 0; // the server, or the whole network
+    if (link.name === 'webrtc' && !link.proved && !away && !this.#only) {
       this.#way = 'jpeg';
       this.fellBack = true;
       this.#hooks.fellBack();
       this.#open();
       return;
     }
+    this.#choose(); // it may be another network by now
     this.#hooks.lost();
     this.#later();
   }

@@ -81,7 +81,6 @@ export class OwnCamera {
 
   /** Opens the camera that is chosen, also when another one is open. */
   async start() {
-    const first = this.#state === 'off';
     this.#message.clear();
     this.#state = 'asking';
     this.#ended();
@@ -97,7 +96,7 @@ export class OwnCamera {
     this.#pictureAt = performance.now();
     this.#mirror(this.#camera.current.facing === 'user');
     this.#listCameras();
-    if (first) this.#connect();
+    if (!this.#session.running) this.#connect();
     this.#ended = eachPicture(byId('eye'), (at) => this.#picture(at));
     keepAwake(true);
     this.#render();
@@ -236,6 +235,7 @@ export class OwnCamera {
   #look() {
     clearTimeout(this.#hiddenTimer);
     const hidden = document.hidden || !this.#shown;
+    if (!hidden) this.#pictureAt = performance.now();
     if (!hidden && this.#out) this.resume();
     if (!hidden || this.#state !== 'on' || this.#session.paused) return;
     this.#hiddenTimer = setTimeout(() => {
@@ -247,7 +247,7 @@ export class OwnCamera {
 
   #watch() {
     const still = performance.now() - this.#pictureAt;
-    if (this.#state === 'on' && !document.hidden && still > STILL) this.#message.error(t('camera.still'), 'still');
+    if (this.#state === 'on' && this.#shown && !document.hidden && still > STILL) this.#message.error(t('camera.still'), 'still');
   }
 
   #render() {

@@ -1,7 +1,7 @@
 // The camera's way to the server by WebRTC (WHIP): pictures go as video, each with its number in a frame mark below it, and
 // events come back on a data channel, with the number of the picture that they are about.
 
-import { endSession, pushOffer } from './api.js';
+import { ApiError, endSession, pushOffer } from './api.js';
 import { drawMark } from './mark.js';
 import { EVENT, SAY, readEvent } from './protocol.js';
 import { SentPictures } from './sent-pictures.js';
@@ -38,7 +38,7 @@ export class RtcLink {
   #watch = 0;
   #pingAt = 0;
   #heardAt = 0;
-  #frameAt = 0;
+  #waitsSince = 0; // when the first picture was sent that nothing has been told of, nor of a later one
   #frames = 0;
   #brokenAt = 0;
 
@@ -48,7 +48,7 @@ export class RtcLink {
 
   /**
    * size: { width, height } of the camera's pictures; query: model, threshold, name; codec: the only one to be offered.
-   * hooks: up(), event(event, picture or null), down(error or null): null means that it cannot be, or is no more.
+   * hooks: up(), event(event, picture or null), down(what the server said, or null where the way is shut or lost).
    */
   constructor({ size, query, codec, iceServers, hooks }) {
     this.size = size;
@@ -74,6 +74,7 @@ export class RtcLink {
     this.#pen.drawImage(picture, 0, 0);
     drawMark(this.#pen, this.#number, width, height, this.#rows);
     this.#number = (this.#number + 1) & 0xffff;
+    this.#waitsSince ||= picture.sentAt;
     const [track] = this.#stream.getVideoTracks();
     if (track.requestFrame) track.requestFrame();
     else this.#stream.requestFrame?.();
@@ -82,13 +83,13 @@ export class RtcLink {
 
   pause() {
     this.#paused = true;
+    this.#waitsSince = 0;
     this.#sent.clear();
     this.#say(SAY.pause);
   }
 
   resume() {
     this.#paused = false;
-    this.#frameAt = performance.now();
     this.#say(SAY.resume);
   }
 
@@ -122,9 +123,7 @@ export class RtcLink {
     await connection.setLocalDescription(await connection.createOffer());
     await gathered(connection);
     if (this.#over) return;
-    const late = setTimeout(() => this.#off.abort(), ANSWER);
-    const { sdp, location } = await pushOffer(query, connection.localDescription.sdp, this.#off.signal);
-    clearTimeout(late);
+    const { sdp, location } = await this.#push(query, connection.localDescription.sdp);
     if (this.#over) {
       if (location) endSession(location);
       return;
@@ -138,6 +137,21 @@ export class RtcLink {
     this.#channel.onopen = () => this.#look(deadline);
     connection.onconnectionstatechange = () => this.#look(deadline);
     this.#look(deadline);
+  }
+
+  async #push(query, sdp) {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#off.abort();
+    }, ANSWER);
+    try {
+      return await pushOffer(query, sdp, this.#off.signal);
+    } catch (error) {
+      throw late ? null : error; // a server that takes so long is there, but does not get WebRTC done
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #look(deadline) {
@@ -154,7 +168,7 @@ export class RtcLink {
     else this.#brokenAt ||= now;
     const broken = this.#brokenAt && now - this.#brokenAt > DISCONNECTED;
     const deaf = now - this.#heardAt > SILENT;
-    const frameless = !this.#paused && this.#number > 0 && now - this.#frameAt > FRAMELESS;
+    const frameless = this.#waitsSince && now - this.#waitsSince > FRAMELESS;
     if (broken || deaf || frameless) return this.#down(null);
     if (now - this.#pingAt < PING) return;
     this.#pingAt = now;
@@ -163,7 +177,7 @@ export class RtcLink {
 
   #opened(now) {
     this.#up = true;
-    this.#heardAt = this.#frameAt = now;
+    this.#heardAt = now;
     if (this.#paused) this.#say(SAY.pause);
     this.#hooks.up();
   }
@@ -176,7 +190,7 @@ export class RtcLink {
       else this.#hooks.event(event, null);
       return;
     }
-    this.#frameAt = this.#heardAt;
+    this.#waitsSince = 0;
     this.#frames += 1;
     const picture = event.mark === undefined ? null : this.#sent.take(event.mark);
     if (picture) this.#hooks.event(event, picture);
@@ -190,7 +204,7 @@ export class RtcLink {
   #down(error) {
     if (this.#over) return;
     this.close();
-    this.#hooks.down(error?.status > 0 ? error : null);
+    this.#hooks.down(error instanceof ApiError ? error : null);
   }
 
   #say(words) {
