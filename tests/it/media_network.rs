@@ -1,56 +1,19 @@
-//! Network cameras: what comes, what is refused, and that everything ends.
+//! RTSP cameras: what comes, what is refused, and that everything ends.
 
-use std::time::{Duration, Instant};
-
-use sightglass::{
-    error::{Error, Result},
-    media::{self, Arrival, LiveFrame, LiveSource, NetworkRules, NetworkSource, StreamAddress},
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    process::Command,
+    time::{Duration, Instant},
 };
 
-use crate::{
-    media::LIMITS,
-    network::rtsp_server::{RtspServer, WHO},
+use sightglass::media::{LiveSource, NetworkSource};
+
+use crate::network::{
+    PATIENCE, all, breaking, next, open, picture, refusal,
+    rtsp_server::{RtspServer, WHO},
+    says,
 };
-
-/// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(ToString::to_string).collect()
-}
-
-fn rules() -> NetworkRules {
-    NetworkRules::new(&words(&["rtsp", "rtsps", "http", "https", "srt"]), &words(&["127.0.0.0/8"])).unwrap()
-}
-
-fn open(url: &str, silence: Duration) -> NetworkSource {
-    media::init().unwrap();
-    let address = StreamAddress::parse(url, &rules()).unwrap();
-    NetworkSource::open("camera", &address, &rules(), &LIMITS, silence).unwrap()
-}
-
-/// The next arrival, whenever it comes.
-fn next(source: &mut NetworkSource) -> Result<Arrival> {
-    let begun = Instant::now();
-    while begun.elapsed() < 2 * PATIENCE {
-        if let Some(arrival) = source.next(Duration::from_millis(500))? {
-            return Ok(arrival);
-        }
-    }
-    panic!("neither a picture nor an error came");
-}
-
-fn picture(source: &mut NetworkSource) -> LiveFrame {
-    match next(source) {
-        Ok(Arrival::Picture(frame)) => frame,
-        Ok(other) => panic!("{other:?} came"),
-        Err(error) => panic!("{}", error.full()),
-    }
-}
-
-fn refusal(url: &str) -> Error {
-    next(&mut open(url, PATIENCE)).err().unwrap_or_else(|| panic!("{url} gave something"))
-}
 
 #[test]
 fn an_rtsp_camera_gives_its_pictures_in_order() {
@@ -82,14 +45,184 @@ fn an_rtsp_camera_gives_its_pictures_in_order() {
 }
 
 #[test]
+fn the_newest_picture_is_given_and_the_others_are_counted() {
+    let server = RtspServer::start(20);
+    let mut source = open(&server.url("/live"), PATIENCE);
+    let first = picture(&mut source);
+    std::thread::sleep(Duration::from_secs(1));
+    let late = picture(&mut source);
+    assert!(late.skipped >= 5, "{} were skipped in a second", late.skipped);
+    assert_eq!(late.frame.tag.frame, first.frame.tag.frame + 1 + late.skipped);
+    assert!(late.arrived.elapsed() < Duration::from_millis(900), "it is not the newest");
+}
+
+#[test]
+fn the_size_may_change_in_the_middle() {
+    let server = RtspServer::start(20);
+    let mut source = open(&server.url("/turn"), PATIENCE);
+    let mut sizes = Vec::new();
+    while sizes.len() < 3 {
+        let size = picture(&mut source).frame.size;
+        if !sizes.contains(&(size.width, size.height)) {
+            sizes.push((size.width, size.height));
+        }
+    }
+    sizes.sort_unstable();
+    assert_eq!(sizes, [(240, 320), (320, 240), (640, 360)]);
+}
+
+#[test]
+fn a_stream_that_ends_says_so() {
+    let server = RtspServer::start(20);
+    let frames = all(&mut open(&server.url("/short"), PATIENCE));
+    assert!(frames.len() > 20, "{}", frames.len());
+}
+
+#[test]
 fn user_and_password_open_an_rtsp_camera() {
     for auth in ["basic", "digest"] {
         let server = RtspServer::with(&["--auth", auth]);
         let with = |who: &str| server.url("/secret").replace("127.0.0.1", &format!("{who}@127.0.0.1"));
         picture(&mut open(&with(WHO), PATIENCE));
         for url in [with("ann:wrong"), server.url("/secret")] {
-            let error = refusal(&url);
-            assert!(error.detail.contains("user or the password"), "{auth}: {}", error.full());
+            says(&refusal(&url), "user or the password");
         }
     }
+}
+
+#[test]
+fn a_camera_in_an_allowed_network_may_sign_its_own_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("both.pem");
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=camera"])
+        .args(["-keyout".as_ref(), file.as_os_str(), "-out".as_ref(), folder.path().join("certificate").as_os_str()])
+        .output()
+        .expect("openssl");
+    assert!(made.status.success());
+    let both = std::fs::read(&file).unwrap();
+    let certificate = std::fs::read(folder.path().join("certificate")).unwrap();
+    std::fs::write(&file, [both, certificate].concat()).unwrap();
+    let server = RtspServer::with(&["--certificate", file.to_str().unwrap()]);
+    let url = server.url("/live").replace("rtsp:", "rtsps:");
+    let mut source = open(&url, PATIENCE);
+    (0..20).for_each(|_| drop(picture(&mut source)));
+    let secret = server.url("/secret").replace("rtsp://", &format!("rtsps://{WHO}@"));
+    picture(&mut open(&secret, PATIENCE));
+    // A camera without TLS.
+    let plain = RtspServer::start(20);
+    says(&refusal(&plain.url("/live").replace("rtsp:", "rtsps:")), "does not speak TLS");
+}
+
+#[test]
+fn what_an_rtsp_camera_refuses_is_told_in_words() {
+    let server = RtspServer::start(20);
+    says(&refusal(&server.url("/nothing")), "no stream at this path");
+    says(&refusal(&server.url("/sound")), "no video");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    says(&refusal(&format!("rtsp://{closed}/live")), "refuses the connection");
+    // Who connects and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for scheme in ["rtsp", "rtsps", "http", "https"] {
+        let url = format!("{scheme}://{}/live", silent.local_addr().unwrap());
+        says(&breaking(&mut open(&url, Duration::from_secs(1))), "no picture within 1 s");
+    }
+}
+
+#[test]
+fn a_camera_that_freezes_or_dies_is_told_and_comes_back() {
+    let mut server = RtspServer::start(20);
+    let mut source = open(&server.url("/live"), Duration::from_secs(2));
+    picture(&mut source);
+    server.freeze();
+    says(&breaking(&mut source), "no picture for 2 s");
+    drop(source);
+    server.thaw();
+    let mut source = open(&server.url("/live"), PATIENCE);
+    picture(&mut source);
+    server.stop();
+    // The connection ends in order, as the system closes it.
+    let begun = Instant::now();
+    while !matches!(next(&mut source), Err(_) | Ok(sightglass::media::Arrival::End)) {
+        assert!(begun.elapsed() < PATIENCE, "it does not end");
+    }
+    says(&refusal(&server.url("/live")), "refuses the connection");
+    server.restart();
+    picture(&mut open(&server.url("/live"), PATIENCE));
+}
+
+/// Threads by name, and open descriptors.
+fn held() -> (BTreeMap<String, usize>, usize) {
+    let mut threads = BTreeMap::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        // A thread may end meanwhile.
+        if let Ok(name) = std::fs::read_to_string(task.path().join("comm")) {
+            *threads.entry(name.trim().to_owned()).or_default() += 1;
+        }
+    }
+    (threads, std::fs::read_dir("/proc/self/fd").unwrap().count())
+}
+
+fn settles(before: &(BTreeMap<String, usize>, usize), limit: Duration, what: &str) {
+    let begun = Instant::now();
+    let kept = |name: &str| !name.starts_with("pool-") && !name.starts_with("gmain");
+    loop {
+        let now = held();
+        let more: Vec<_> =
+            now.0.iter().filter(|(name, count)| kept(name) && before.0.get(*name) < Some(count)).collect();
+        if more.is_empty() && now.1 <= before.1 {
+            return;
+        }
+        assert!(begun.elapsed() < limit, "{what}: threads {more:?}, descriptors {} before and {} now", before.1, now.1);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs the rest of a test in a process of its own, where nobody else has threads and descriptors.
+fn alone(test: &str) -> bool {
+    if std::env::var_os("SIGHTGLASS_ALONE").is_some() {
+        return true;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let done = command.args(["--exact", test, "--nocapture"]).env("SIGHTGLASS_ALONE", "1").output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    false
+}
+
+#[test]
+fn nothing_is_left_of_sources_that_were_dropped() {
+    if !alone("media_network::nothing_is_left_of_sources_that_were_dropped") {
+        return;
+    }
+    let server = RtspServer::start(20);
+    let live = |path: &str| open(&server.url(path), PATIENCE);
+    // GStreamer loads its plugins once.
+    for path in ["/live", "/jpeg"] {
+        picture(&mut live(path));
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let before = held();
+    for round in 0..30 {
+        let mut source: NetworkSource = live(if round % 2 == 0 { "/live" } else { "/jpeg" });
+        if round % 3 > 0 {
+            picture(&mut source);
+        }
+    }
+    settles(&before, Duration::from_secs(10), "after 30 sources");
+
+    // Frozen while it plays, while it is asked for its stream, and before the connection is accepted.
+    let (mut playing, silent) = (live("/live"), TcpListener::bind("127.0.0.1:0").unwrap());
+    let before = (before.0, before.1 + 1);
+    picture(&mut playing);
+    server.freeze();
+    let asking = live("/live");
+    let others: Vec<_> = ["rtsp", "rtsps", "http", "https", "srt"]
+        .map(|scheme| open(&format!("{scheme}://{}/x", silent.local_addr().unwrap()), PATIENCE))
+        .into();
+    std::thread::sleep(Duration::from_millis(500));
+    let begun = Instant::now();
+    drop((playing, asking, others));
+    assert!(begun.elapsed() < Duration::from_secs(1), "dropping waits");
+    settles(&before, Duration::from_secs(5), "after frozen sources");
+    server.thaw();
 }
