@@ -274,7 +274,8 @@ fn a_page_whose_name_points_here_is_no_page_of_this_machine() {
     let data = temp();
     let server = Server::with(data.path(), &["--allow-origin", "https://friend.example:8443"]);
     let port = server.address.port();
-    for name in ["localhost", "LOCALHOST.", "box.localhost", "127.0.0.1", "[::1]", "192.0.2.9", "friend.example"] {
+    for name in ["localhost", "LOCALHOST.", "box", "box.localhost", "127.0.0.1", "[::1]", "192.0.2.9", "friend.example"]
+    {
         for host in [name.to_owned(), format!("{name}:{port}")] {
             assert_eq!(get(&server, "/api/videos", ("host", &host)).status, 200, "{host}");
         }
