@@ -6,6 +6,7 @@ import './message.js';
 import './network-wall.js';
 import { OwnCamera } from './own-camera.js';
 import './record-live.js';
+import './sign-out.js';
 
 const byId = (id) => document.getElementById(id);
 

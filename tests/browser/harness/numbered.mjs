@@ -56,14 +56,15 @@ export const drawn = (page) => page.evaluate(() => (window.look(), window.seen.s
 
 /**
  * Every drawing: the number in the picture is that of the boxes, the time is that of the server's event, and the lines
- * are where the event says. `numberOf`: the number that the picture of a frame carries.
+ * are where the event says. `numberOf`: the number that the picture of a frame carries; of a camera nobody knows which, so
+ * there the number in the picture is believed, and the shapes tell whether the boxes are those of that number.
  */
 export function check(drawings, events, threshold, numberOf = (frame) => frame) {
   assert.ok(drawings.length > 0, 'nothing was drawn');
   const offs = [];
   for (const { frame, time, code, lines } of drawings) {
     const event = events[frame];
-    assert.equal(code, numberOf(frame), `the picture of ${code} was shown with the boxes of ${frame}`);
+    assert.equal(code, numberOf(frame, code), `the picture of ${code} was shown with the boxes of ${frame}`);
     assert.equal(time, event.time, `frame ${frame} was marked with another time`);
     SHAPES.forEach(({ id, middle, forward }, i) => {
       const found = event.detections.filter((one) => one.class_id === id && one.score >= threshold);
