@@ -2,17 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
+    io::Write,
+    net::{TcpListener, UdpSocket},
     process::Command,
     time::{Duration, Instant},
 };
 
-use sightglass::media::{LiveSource, NetworkSource};
+use sightglass::media::LiveSource;
 
 use crate::network::{
     PATIENCE, all, breaking, next, open, picture, refusal,
     rtsp_server::{RtspServer, WHO},
     says,
+    web_server::Server,
 };
 
 #[test]
@@ -195,6 +197,24 @@ fn alone(test: &str) -> bool {
     false
 }
 
+/// A camera that sends the same picture by HTTP without end.
+fn motion_jpeg() -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("one.jpg");
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-loglevel", "error", "-f", "lavfi", "-i", "testsrc=size=160x120", "-frames:v", "1"]).arg(&file);
+    assert!(ffmpeg.status().expect("ffmpeg").success());
+    let picture = std::fs::read(&file).unwrap();
+    Server::start("127.0.0.1", move |_, stream| {
+        let kind = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=b\r\n\r\n";
+        let mut sent = stream.write_all(kind.as_bytes());
+        while sent.is_ok() {
+            sent = stream.write_all(&[b"--b\r\n\r\n", &picture[..]].concat());
+            std::thread::sleep(Duration::from_millis(40));
+        }
+    })
+}
+
 #[test]
 fn nothing_is_left_of_sources_that_were_dropped() {
     if !alone("media_network::nothing_is_left_of_sources_that_were_dropped") {
@@ -202,19 +222,23 @@ fn nothing_is_left_of_sources_that_were_dropped() {
     }
     let server = RtspServer::start(20);
     let live = |path: &str| open(&server.url(path), PATIENCE);
-    // GStreamer loads its plugins once.
-    for path in ["/live", "/jpeg"] {
-        picture(&mut live(path));
-    }
-    std::thread::sleep(Duration::from_secs(2));
-    let before = held();
-    for round in 0..30 {
-        let mut source: NetworkSource = live(if round % 2 == 0 { "/live" } else { "/jpeg" });
-        if round % 3 > 0 {
-            picture(&mut source);
+    let (web, nobody) = (motion_jpeg(), UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    // Every second source is dropped while it connects.
+    let rounds = |count: usize| {
+        for round in 0..count {
+            let mut sources = [live("/live"), live("/jpeg"), open(&web.url("/"), PATIENCE)];
+            drop(open(&format!("srt://{nobody}"), PATIENCE));
+            if round % 2 == 0 {
+                sources.iter_mut().for_each(|source| drop(picture(source)));
+            }
         }
-    }
-    settles(&before, "after 30 sources");
+    };
+    // GStreamer loads its plugins once, and its pools of threads have their size.
+    rounds(3);
+    std::thread::sleep(Duration::from_secs(3));
+    let before = held();
+    rounds(10);
+    settles(&before, "after 40 sources");
 
     // Frozen while it plays, while it is asked for its stream, and before the connection is accepted.
     let (mut playing, silent) = (live("/live"), TcpListener::bind("127.0.0.1:0").unwrap());

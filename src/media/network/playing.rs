@@ -163,6 +163,10 @@ fn watch_decoders(decode: &gst::Bin, newest: &Arc<Newest>) {
         if element.find_property("max-threads").is_some() {
             element.set_property("max-threads", 1);
         }
+        // Who joins between two key frames sees grey smears until the next: nothing to detect on.
+        if element.find_property("output-corrupt").is_some() {
+            element.set_property("output-corrupt", false);
+        }
         let Some(pad) = element.static_pad("sink") else {
             return;
         };
@@ -196,7 +200,8 @@ fn read(message: &gst::Message, newest: &Newest, watch: &Watch, max_pixels: u64)
         gst::MessageView::Eos(_) => newest.end(Ok(())),
         gst::MessageView::Error(message) => {
             let error = message.error();
-            tracing::debug!(%error, debug = ?message.debug(), "camera pipeline error");
+            // The debug text is not logged: it may hold the address.
+            tracing::debug!(%error, "camera pipeline error");
             let debug = message.debug().unwrap_or_default();
             let exposed = watch.lock().exposed;
             let words = match exposed {
