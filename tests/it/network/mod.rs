@@ -4,7 +4,7 @@ mod closed;
 mod http;
 pub mod rtsp_server;
 mod srt;
-mod web_server;
+pub mod web_server;
 
 use std::time::{Duration, Instant};
 

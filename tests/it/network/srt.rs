@@ -5,7 +5,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{PATIENCE, breaking, open, picture, refusal, says};
+use sightglass::media::Arrival;
+
+use super::{PATIENCE, next, open, picture, refusal, says};
 
 struct Camera(Child, u16);
 
@@ -15,7 +17,7 @@ impl Camera {
         let pipeline = format!(
             "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=20/1 \
              ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! mpegtsmux alignment=7 \
-             ! srtsink uri=srt://127.0.0.1:{port} mode=listener wait-for-connection=false {options}"
+             ! srtsink uri=srt://127.0.0.1:{port}?mode=listener wait-for-connection=false {options}"
         );
         let mut command = Command::new("gst-launch-1.0");
         let child = command.args(pipeline.split_whitespace()).stdout(Stdio::null()).spawn().expect("gst-launch-1.0");
@@ -41,7 +43,7 @@ fn an_srt_camera_is_called_with_its_options() {
     let begun = std::time::Instant::now();
     let mut source = loop {
         let mut source = open(&url, PATIENCE);
-        match super::next(&mut source) {
+        match next(&mut source) {
             Ok(_) => break source,
             Err(error) => assert!(begun.elapsed() < PATIENCE, "{}", error.full()),
         }
@@ -51,7 +53,7 @@ fn an_srt_camera_is_called_with_its_options() {
     assert!(frames.windows(2).all(|pair| pair[1].frame.tag.time > pair[0].frame.tag.time));
     says(&refusal(&url.replace("s3crets3cret", "wrongwrongwrong")), "passphrase");
     drop(camera);
-    breaking(&mut source);
+    while let Ok(Arrival::Picture(_)) = next(&mut source) {}
 }
 
 #[test]
