@@ -115,6 +115,7 @@ export class CameraControls {
 
   #explain() {
     byId('insecure').hidden = Camera.possible;
+    byId('work').hidden = !Camera.possible;
     if (Camera.possible) return;
     const secure = new URL(location.href);
     secure.protocol = 'https:';

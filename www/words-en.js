@@ -97,7 +97,7 @@ export default {
   'video.gone': 'This video is not here any more; it may have been deleted.',
 
   'camera.title': 'Cameras',
-  'tab.camera': 'This device’s camera',
+  'tab.camera': 'My camera',
   'tab.network': 'Network cameras',
   'camera.view': 'The camera’s picture with the boxes of what was found',
   'camera.hint': 'Your camera’s picture, with the boxes of exactly that picture.',
