@@ -104,7 +104,7 @@ def turn(_factory, media):
 
     def change(at):
         wide, high = sizes[at % len(sizes)]
-        size.set_property("caps", Gst.Caps.from_string(f"video/x-raw,width={wide},height={high}"))
+        size.set_property("caps", Gst.Caps.from_string(f"video/x-raw,width={wide},height={high},pixel-aspect-ratio=1/1"))
         GLib.timeout_add(1000, change, at + 1)
         return False
 

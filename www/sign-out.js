@@ -8,7 +8,7 @@ const ICON = 'M10 4H6a1 1 0 0 0-1 1v14a1 1 0 0 0 1 1h4v-2H7V6h3zM15 7l-1.4 1.4 2
 function add() {
   const button = document.createElement('button');
   button.type = 'button';
-  button.className = 'icon';
+  button.className = 'icon sign-out';
   button.dataset.testid = 'sign-out';
   button.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${ICON}"/></svg>`;
   const name = () => {

@@ -4,6 +4,7 @@
 //! sightglass.db     the store            lock         held by the one process that uses the folder
 //! uploads/ID.part   half uploads         videos/ID/   source, recording-ID.avi
 //! recordings/       ID.avi of live streams
+//! access/           token and key        tls/         the server's own certificate (both written by `web`)
 //! ```
 //! Names are ids of our own making; nothing a user wrote becomes a path.
 

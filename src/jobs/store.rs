@@ -291,3 +291,41 @@ pub(super) fn explain(error: rusqlite::Error) -> Error {
         _ => Error::internal("The server's database failed; its log says more.", error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_version_1_is_converted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("old.db");
+        let old = Connection::open(&path).expect("a database");
+        old.execute_batch(SCHEMA).expect("version 1");
+        old.execute_batch(
+            "CREATE TABLE recordings (
+               seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+               video TEXT NOT NULL REFERENCES videos (id) ON DELETE CASCADE, format TEXT NOT NULL, options TEXT NOT NULL,
+               state TEXT NOT NULL, frames_done INTEGER NOT NULL DEFAULT 0, frames_total INTEGER NOT NULL,
+               bytes INTEGER, error TEXT, created_at TEXT NOT NULL);
+             CREATE INDEX recordings_by_video ON recordings (video, seq);
+             CREATE INDEX recordings_by_state ON recordings (state, seq);
+             INSERT INTO videos (id, name, state, model, threshold, width, height, bytes, content_type, created_at)
+               VALUES ('v', 'clip.mp4', 'done', 'shapes', 0.5, 320, 240, 9, 'video/mp4', '2026-11-01T00:00:00Z');
+             INSERT INTO recordings (id, video, format, options, state, frames_total, created_at)
+               VALUES ('r', 'v', 'avi', '{}', 'done', 7, '2026-11-01T00:00:01Z');
+             PRAGMA user_version = 1;",
+        )
+        .expect("version 1");
+        drop(old);
+        for _ in 0..2 {
+            let store = Store::open(&path).expect("converted");
+            let recording = store.recording("r").expect("readable").expect("kept");
+            assert_eq!((recording.video.as_deref(), recording.stream, recording.frames_total), (Some("v"), None, 7));
+        }
+        let store = Store::open(&path).expect("converted");
+        assert!(store.delete_video("v").expect("deleted"));
+        assert!(store.recording("r").expect("readable").is_none(), "it goes with its video");
+        assert!(store.streams().expect("readable").is_empty());
+    }
+}

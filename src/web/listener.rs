@@ -28,12 +28,13 @@ use crate::fault;
 const FIRST_REQUEST: Duration = Duration::from_secs(15);
 /// For the TLS handshake, of that.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// For the head of a request, and between two of them.
-const HEAD: Duration = Duration::from_secs(60);
+/// For the head of a request, and between two of them: longer than proxies keep a connection that they may use again
+/// (nginx a minute, Caddy two), so that it is they who end it.
+const HEAD: Duration = Duration::from_secs(130);
 /// An HTTP/2 connection is asked so often whether it still lives.
 const PING: Duration = Duration::from_secs(30);
 /// Connections at once; further ones wait in the system's queue. WebSockets leave it when they are opened.
-const MOST_CONNECTIONS: usize = 1024;
+const MOST_CONNECTIONS: usize = 2048;
 /// The first byte of a TLS connection (RFC 8446, 5.1): a handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
 

@@ -30,9 +30,13 @@ mod upload;
 mod videos;
 mod whip;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{future::poll_fn, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
-use hyper::{Request, body::Incoming, service::Service};
+use hyper::{
+    Request,
+    body::{Body, Incoming},
+    service::Service,
+};
 use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -57,6 +61,9 @@ pub use reach::welcome;
 pub use tls::Tls;
 
 use access::Visitor;
+
+/// How long the rest of a request that was not let in is read.
+const LINGER: Duration = Duration::from_secs(60);
 
 /// What all handlers share.
 pub struct Web {
@@ -147,7 +154,10 @@ pub async fn run(listener: TcpListener, web: Arc<Web>) -> Result<()> {
             let host = host(&request);
             request.extensions_mut().insert(visitor);
             let mut response = match web.access.refuse(visitor, host.as_ref(), &request) {
-                Some(refusal) => refusal,
+                Some(refusal) => {
+                    read_on(request.into_body(), web.shutdown.clone());
+                    refusal
+                }
                 None => match routes.call(request).await {
                     Ok(response) => response,
                     Err(never) => match never {},
@@ -163,6 +173,18 @@ pub async fn run(listener: TcpListener, web: Arc<Web>) -> Result<()> {
         let _ = follow.await;
     }
     Ok(())
+}
+
+/// Reads and forgets the body of a request that was refused, for a while: a browser that still sends hears the refusal only
+/// when it has sent everything, and a broken connection otherwise.
+fn read_on(mut body: Incoming, stop: CancellationToken) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(async move {
+        let rest = async { while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {} };
+        stop.run_until_cancelled(tokio::time::timeout(LINGER, rest)).await;
+    });
 }
 
 /// By which name the visitor calls this server: HTTP/2 says it in the address, HTTP/1.1 in `Host`.

@@ -52,6 +52,9 @@ pub fn welcome(web: &Web, listen: SocketAddr) -> String {
         let url = far.first().cloned().unwrap_or_else(|| url(near));
         lines.push(format!("  signs in at one click: {url}signin#token={token}"));
     }
+    if everywhere && web.tls.is_none() {
+        lines.push("  browsers give cameras to HTTPS only: --tls-self-signed, or a proxy (docs/guide/phone.md)".into());
+    }
     if let Some(tls) = web.tls.as_ref().filter(|tls| tls.is_self_signed()) {
         lines.push(format!("  its own certificate, SHA-256: {}", tls.fingerprint()));
     }

@@ -78,6 +78,7 @@ fn pictures_arrive(codec: &str, name: &str) {
     for _ in 0..30 {
         let next = camera.picture();
         assert_eq!(next.frame.tag.frame, last.frame + 1 + next.skipped);
+        println!("{codec} {:?} {:?} {}", next.frame.tag, next.arrived.elapsed(), next.skipped);
         assert!(next.frame.tag.time > last.time);
         assert!(next.arrived.elapsed() < PATIENCE);
         last = next.frame.tag;

@@ -46,7 +46,7 @@ impl Streams {
     /// # Errors
     /// An address that is none or not allowed, an unknown model, or too many streams.
     pub fn add_network(self: &Arc<Self>, new: NewNetworkStream) -> Result<Arc<Stream>> {
-        let address = StreamAddress::parse(&new.url, &self.settings.rules)?;
+        let address = self.address(&new.url)?;
         if new.threshold.is_some_and(|score| !(score > 0.0 && score < 1.0)) {
             return Err(fault!(BadRequest, "`threshold` must lie between 0 and 1, for example 0.25."));
         }
@@ -55,7 +55,7 @@ impl Streams {
         let info = self.describe(StreamKind::Network, wishes)?;
         let info =
             self.jobs.store.insert_stream(&StreamInfo { url: Some(address.shown()), ..info }, address.secret())?;
-        self.connect(info.clone(), address).inspect_err(|_| {
+        self.connect(info.clone(), new.url).inspect_err(|_| {
             let _ = self.jobs.store.delete_stream(&info.id);
         })
     }
@@ -69,21 +69,24 @@ impl Streams {
             // Counts go on; what was measured does not.
             let state = if info.state == StreamState::Paused { StreamState::Paused } else { StreamState::Connecting };
             let id = info.id.clone();
-            let taken = StreamAddress::parse(&secret, &self.settings.rules)
-                .and_then(|address| self.connect(StreamInfo { state, ..info }, address));
-            if let Err(error) = taken {
+            if let Err(error) = self.connect(StreamInfo { state, ..info }, secret) {
                 tracing::warn!(id, error = %error.full(), "a network camera is not taken up");
             }
         }
         Ok(())
     }
 
-    fn connect(self: &Arc<Self>, info: StreamInfo, address: StreamAddress) -> Result<Arc<Stream>> {
-        self.run(info, move |streams, stream| streams.follow(stream, &address))
+    /// `url`: with user and password.
+    fn connect(self: &Arc<Self>, info: StreamInfo, url: String) -> Result<Arc<Stream>> {
+        self.run(info, move |streams, stream| streams.follow(stream, &url))
+    }
+
+    fn address(&self, url: &str) -> Result<StreamAddress> {
+        StreamAddress::parse(url, &self.settings.rules)
     }
 
     /// Until the stream is stopped.
-    fn follow(&self, stream: &Stream, address: &StreamAddress) {
+    fn follow(&self, stream: &Stream, url: &str) {
         let id = stream.look(|info| info.id.clone());
         let mut worker = Worker::new(
             &self.jobs,
@@ -96,7 +99,9 @@ impl Streams {
             let begun = Instant::now();
             let outcome = self.model(stream).and_then(|model| {
                 let (limits, silence) = (&self.jobs.settings.limits, self.settings.silence);
-                let mut source = NetworkSource::open(&id, address, &self.settings.rules, limits, silence)?;
+                // Asked again each time: after a restart the operator may allow less.
+                let address = self.address(url)?;
+                let mut source = NetworkSource::open(&id, &address, &self.settings.rules, limits, silence)?;
                 worker.run(&mut source, &model)
             });
             if stream.stop.asked() {

@@ -71,6 +71,8 @@ pub(super) struct Worker<'a> {
     /// What the next connection goes on from: frames so far, and when the first of all came.
     next_frame: u64,
     began: Option<Instant>,
+    /// The newest picture's time in seconds.
+    last_time: f64,
     /// All events, where the sender of the pictures gets them too.
     relay: Option<broadcast::Receiver<Arc<str>>>,
     /// Events that could not be sent to it since the last one that could.
@@ -92,6 +94,7 @@ impl<'a> Worker<'a> {
             base: (0, 0.0),
             next_frame,
             began: None,
+            last_time: -1.0,
             relay,
             missed: 0,
         }
@@ -146,7 +149,9 @@ impl<'a> Worker<'a> {
         let LiveFrame { mut frame, arrived, skipped } = picture;
         self.began.get_or_insert_with(Instant::now);
         frame.tag.frame += self.base.0;
-        frame.tag.time = round(frame.tag.time + self.base.1, 6);
+        // Times rise strictly, whatever a sender's clock does: a file cannot hold two frames at once.
+        frame.tag.time = round((frame.tag.time + self.base.1).max(self.last_time + 1e-3), 6);
+        self.last_time = frame.tag.time;
         self.next_frame = frame.tag.frame + 1;
         if self.stream.is_paused() {
             if !self.stream.look(|info| info.state == StreamState::Paused) {

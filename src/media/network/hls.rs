@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_no_playlist_is_refused_in_words() {
-        for text in ["", "<html>", "#EXTM3U\n#EXT-X-TARGETDURATION:x\n", "#EXTM3U\n#EXT-X-MAP:URI=\n"] {
+        for text in ["", "<html>", "#EXTM3U\n#EXT-X-TARGETDURATION:x\n", "#EXTM3U\n#EXT-X-MAP:X=1\n"] {
             assert!(parse(text).is_err(), "{text}");
         }
         let text = "#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI=\"file:///etc/passwd\"\n#EXTINF:1,\na.ts\n";

@@ -13,6 +13,7 @@ use super::{
     super::{Limits, autoplug::Watch, running::lend_strides, verdict},
     lines::{Lines, stopped},
     newest::Newest,
+    srt,
 };
 use crate::{
     error::{Error, Result},
@@ -90,10 +91,14 @@ impl Playing {
     /// Tells of what can never give a picture, which GStreamer has no error for.
     pub fn look(&self) {
         // While the pipeline is being started or stopped there is nothing to see.
-        if let Ok(stage) = self.stage.try_lock()
-            && let Stage::Playing(_, watch) = &*stage
-            && watch.lock().hopeless()
-        {
+        let Ok(stage) = self.stage.try_lock() else {
+            return;
+        };
+        let Stage::Playing(_, watch) = &*stage else {
+            return;
+        };
+        let hopeless = watch.lock().hopeless();
+        if hopeless {
             self.newest.end(Err(words(watch, &self.newest, self.limits.max_pixels)));
         }
     }
@@ -158,6 +163,10 @@ fn watch_decoders(decode: &gst::Bin, newest: &Arc<Newest>) {
         if element.find_property("max-threads").is_some() {
             element.set_property("max-threads", 1);
         }
+        // Who joins between two key frames sees grey smears until the next: nothing to detect on.
+        if element.find_property("output-corrupt").is_some() {
+            element.set_property("output-corrupt", false);
+        }
         let Some(pad) = element.static_pad("sink") else {
             return;
         };
@@ -191,8 +200,14 @@ fn read(message: &gst::Message, newest: &Newest, watch: &Watch, max_pixels: u64)
         gst::MessageView::Eos(_) => newest.end(Ok(())),
         gst::MessageView::Error(message) => {
             let error = message.error();
-            tracing::debug!(%error, debug = ?message.debug(), "camera pipeline error");
-            let words = if watch.lock().exposed { broken(&error) } else { refused(&error, newest, watch, max_pixels) };
+            // The debug text is not logged: it may hold the address.
+            tracing::debug!(%error, "camera pipeline error");
+            let debug = message.debug().unwrap_or_default();
+            let exposed = watch.lock().exposed;
+            let words = match exposed {
+                true => broken(&error),
+                false => refused(&error, &debug, newest, watch, max_pixels),
+            };
             newest.end(Err(words.with_cause(&error)));
         }
         _ => {}
@@ -208,8 +223,8 @@ fn broken(error: &gst::glib::Error) -> Error {
 }
 
 /// Why a stream never gave a picture.
-fn refused(error: &gst::glib::Error, newest: &Newest, watch: &Watch, max_pixels: u64) -> Error {
-    if let Some(refusal) = newest.refusal() {
+fn refused(error: &gst::glib::Error, debug: &str, newest: &Newest, watch: &Watch, max_pixels: u64) -> Error {
+    if let Some(refusal) = newest.refusal().or_else(|| srt::refusal(debug)) {
         return refusal;
     }
     if error.matches(gst::ResourceError::NotAuthorized) {
@@ -217,6 +232,9 @@ fn refused(error: &gst::glib::Error, newest: &Newest, watch: &Watch, max_pixels:
     }
     if error.matches(gst::ResourceError::NotFound) {
         return super::newest::refusal(404);
+    }
+    if error.matches(gst::StreamError::TypeNotFound) {
+        return fault!(Unprocessable, "What comes from the address is no video stream that this server knows.");
     }
     if error.matches(gst::ResourceError::OpenRead) || error.matches(gst::ResourceError::Read) {
         return fault!(Unavailable, "The camera broke the connection before the first picture.");

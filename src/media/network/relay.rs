@@ -4,7 +4,7 @@
 //! says is read here on its way. TLS is spoken here too, so that it can be read.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::Arc,
     thread,
@@ -91,8 +91,9 @@ impl Relay {
     }
 
     /// What the camera says, until one of both hangs up.
-    fn down(&self, far: Wire, mut near: &TcpStream) -> Result<()> {
+    fn down(&self, far: Wire, near: &TcpStream) -> Result<()> {
         let mut camera = BufReader::with_capacity(64 * 1024, far.clone());
+        let mut near = BufWriter::with_capacity(64 * 1024, near);
         let hung_up = loop {
             match self.pass(&mut camera, &mut near) {
                 Ok(true) => {}
@@ -109,7 +110,11 @@ impl Relay {
     }
 
     /// Passes one message on; false at the end.
-    fn pass(&self, camera: &mut impl BufRead, near: &mut impl Write) -> Result<bool, Broken> {
+    fn pass(&self, camera: &mut BufReader<Wire>, near: &mut impl Write) -> Result<bool, Broken> {
+        if camera.buffer().is_empty() {
+            // What follows may take its time; what came before must not wait for it.
+            near.flush()?;
+        }
         let Some(first) = camera.fill_buf()?.first().copied() else {
             return Ok(false);
         };

@@ -89,3 +89,20 @@ pub fn start(playing: &Playing, address: &StreamAddress) -> Result<()> {
     }
     playing.start(pipeline, None)
 }
+
+/// What SRT says of a connection that it did not get; srtsrc tells it in its debug text only.
+pub fn refusal(debug: &str) -> Option<Error> {
+    if debug.contains("Failed to authenticate") {
+        return Some(fault!(
+            Unavailable,
+            "The camera refuses the passphrase, or the stream id: one of them is wrong or missing."
+        ));
+    }
+    let lost = debug.contains("Connection timeout") || debug.contains("Connection setup failure");
+    lost.then(|| {
+        fault!(
+            Unavailable,
+            "The camera cannot be reached by SRT: check its address and port, and that it listens (mode listener)."
+        )
+    })
+}

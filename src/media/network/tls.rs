@@ -201,3 +201,67 @@ impl ServerCertVerifier for Unverified {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, process::Command, thread};
+
+    use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
+
+    use super::*;
+
+    /// A server with a certificate of its own making, which sends back what it gets.
+    fn server() -> TcpListener {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| folder.path().join(name);
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout"])
+            .args([file("key").as_os_str(), "-out".as_ref(), file("certificate").as_os_str()])
+            .output()
+            .expect("openssl");
+        assert!(made.status.success());
+        let certificate = CertificateDer::from_pem_file(file("certificate")).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(file("key")).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("a configuration");
+        let (config, listener) = (Arc::new(config), TcpListener::bind("127.0.0.1:0").expect("a port"));
+        let accepting = listener.try_clone().expect("the listener");
+        thread::spawn(move || {
+            for stream in accepting.incoming().flatten() {
+                let config = config.clone();
+                thread::spawn(move || {
+                    let tls = ServerConnection::new(config).expect("a connection");
+                    let (mut stream, mut bytes) = (StreamOwned::new(tls, stream), [0; 10_000]);
+                    while let Ok(count @ 1..) = stream.read(&mut bytes) {
+                        stream.write_all(&bytes[..count]).expect("the other side listens");
+                    }
+                });
+            }
+        });
+        listener
+    }
+
+    #[test]
+    fn a_self_signed_certificate_is_refused_unless_none_is_asked_for() {
+        let server = server();
+        let at = server.local_addr().expect("the port");
+        let call = |verify| Wire::secure(Arc::new(TcpStream::connect(at).expect("a server")), "localhost", verify);
+        let error = call(true).err().expect("a self-signed certificate was taken");
+        assert!(error.detail.contains("self-signed"), "{}", error.full());
+
+        // Both directions at once, more than any buffer holds.
+        let mut wire = call(false).expect("no certificate is asked for");
+        let sent: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+        let (mut writer, text) = (wire.clone(), sent.clone());
+        let writing = thread::spawn(move || writer.write_all(&text));
+        let mut got = vec![0; sent.len()];
+        wire.read_exact(&mut got).expect("all comes back");
+        writing.join().expect("the thread").expect("all was sent");
+        assert!(got == sent, "what came back differs");
+        wire.close();
+    }
+}

@@ -10,7 +10,12 @@ use gstreamer_app as gst_app;
 use gstreamer_webrtc::{WebRTCDataChannel, WebRTCICEConnectionState, WebRTCPeerConnectionState};
 
 use super::{
-    Channel, OnMessage, WebRtcOptions, arrivals::Arrivals, channel, codecs::Codec, ice, negotiate, offer::Offer,
+    Channel, OnMessage, WebRtcOptions,
+    arrivals::{self, Arrivals},
+    channel,
+    codecs::Codec,
+    ice, negotiate,
+    offer::Offer,
 };
 use crate::{
     error::{Error, Result},
@@ -29,6 +34,9 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(50);
 /// From the answer to the first packet.
 const CONNECTING: Duration = Duration::from_secs(15);
+
+/// Pictures are at least so many seconds apart.
+const LEAST_STEP: f64 = 0.001;
 
 /// What GStreamer's threads write and the reader reads.
 struct Shared {
@@ -52,9 +60,9 @@ pub struct WebRtcSource {
     connected: bool,
     ended: bool,
     /// Time stamp of the first picture.
-    first: Option<gst::ClockTime>,
-    /// Number of the newest picture that was taken.
-    last: Option<u64>,
+    first: Option<Duration>,
+    /// The newest picture that was taken.
+    last: Option<FrameTag>,
 }
 
 impl Drop for WebRtcSource {
@@ -131,21 +139,23 @@ impl WebRtcSource {
             link(pad, pipeline.upgrade().and_then(|pipeline| pipeline.by_name(codec.entry())));
         });
 
-        let shared = self.shared.clone();
-        let waiting = self.pipeline.by_name("waiting")?.static_pad("sink")?;
-        waiting.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            lock(&shared).arrivals.packet(info.buffer().and_then(|buffer| buffer.pts()));
-            gst::PadProbeReturn::Ok
-        });
-
+        self.probe("waiting", "sink", |arrivals, packet| arrivals.packet(packet))?;
         for codec in ["h264", "vp8", "vp9"] {
-            self.watch.guard(&self.pipeline.by_name(&format!("{codec}-decoder"))?.static_pad("sink")?, self.max_pixels);
+            self.probe(&format!("{codec}-depay"), "src", |arrivals, picture| arrivals.encoded(picture))?;
+            let decoder = self.pipeline.by_name(&format!("{codec}-decoder"))?;
+            self.watch.guard(&decoder.static_pad("sink")?, self.max_pixels);
         }
-        let convert = self.pipeline.by_name("convert")?.static_pad("sink")?;
-        self.watch.guard(&convert, self.max_pixels);
-        let shared = self.shared.clone();
-        convert.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-            lock(&shared).arrivals.picture(info.buffer().and_then(|buffer| buffer.pts()));
+        self.watch.guard(&self.pipeline.by_name("convert")?.static_pad("sink")?, self.max_pixels);
+        self.probe("convert", "sink", |arrivals, picture| arrivals.decoded(picture))
+    }
+
+    /// Looks at each buffer that goes through a pad. None when there is no such pad.
+    fn probe(&self, element: &str, pad: &str, look: fn(&mut Arrivals, &mut gst::BufferRef)) -> Option<()> {
+        let (pad, shared) = (self.pipeline.by_name(element)?.static_pad(pad)?, self.shared.clone());
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            if let Some(buffer) = info.buffer_mut() {
+                look(&mut lock(&shared).arrivals, buffer.make_mut());
+            }
             gst::PadProbeReturn::Ok
         });
         Some(())
@@ -210,7 +220,8 @@ impl WebRtcSource {
                 return Err(Error::internal("The camera's video could not be decoded any further.", error));
             }
         }
-        let gone = matches!(ice, WebRTCICEConnectionState::Failed | WebRTCICEConnectionState::Closed)
+        let gone = self.said_goodbye()
+            || matches!(ice, WebRTCICEConnectionState::Failed | WebRTCICEConnectionState::Closed)
             || matches!(peer, WebRTCPeerConnectionState::Failed | WebRTCPeerConnectionState::Closed);
         if self.connected {
             self.ended |= gone;
@@ -232,16 +243,32 @@ impl WebRtcSource {
         Ok(())
     }
 
+    /// Did the other side close DTLS? GStreamer 1.22's `webrtcbin` keeps that to itself.
+    fn said_goodbye(&self) -> bool {
+        let Some(bin) = self.webrtc.downcast_ref::<gst::Bin>().filter(|_| self.connected) else {
+            return false;
+        };
+        bin.iterate_all_by_element_factory_name("dtlsdec").into_iter().flatten().any(|element| {
+            let state = element.property_value("connection-state");
+            gst::glib::EnumValue::from_value(&state).is_some_and(|(_, state)| state.nick() == "closed")
+        })
+    }
+
     fn picture(&mut self, sample: &gst::Sample) -> Result<LiveFrame> {
-        let time = sample.buffer().and_then(|buffer| buffer.pts());
-        let (arrived, number) = lock(&self.shared).arrivals.find(time);
-        let number = number.unwrap_or_else(|| self.last.map_or(0, |last| last + 1));
-        let first = *self.first.get_or_insert(time.unwrap_or_default());
-        let seconds = time.unwrap_or(first).saturating_sub(first).nseconds() as f64 / 1e9;
-        let frame = sample::frame(sample, FrameTag { source: self.source.clone(), frame: number, time: seconds })?;
-        let skipped = self.last.map_or(number, |last| number.saturating_sub(last + 1));
-        self.last = Some(number);
-        Ok(LiveFrame { frame, arrived: arrived.unwrap_or_else(Instant::now), skipped })
+        let buffer = sample.buffer().ok_or_else(|| Error::internal("The decoder gave no picture.", "no buffer"))?;
+        let last = self.last.as_ref();
+        let next = last.map_or(0, |last| last.frame + 1);
+        let number = arrivals::number(buffer).unwrap_or(next);
+        let stamp = arrivals::stamp(buffer).unwrap_or_default();
+        let first = *self.first.get_or_insert(stamp);
+        let time = stamp.saturating_sub(first).as_secs_f64();
+        // A sender whose clock stands still or jumps back does not make two pictures of one time.
+        let time = last.map_or(time, |last| time.max(last.time + LEAST_STEP));
+        let tag = FrameTag { source: self.source.clone(), frame: number, time };
+        let frame = sample::frame(sample, tag.clone())?;
+        self.last = Some(tag);
+        let arrived = lock(&self.shared).arrivals.of(buffer).unwrap_or_else(Instant::now);
+        Ok(LiveFrame { frame, arrived, skipped: number.saturating_sub(next) })
     }
 }
 

@@ -102,7 +102,7 @@ impl Access {
             }
             None if local => {
                 let named = allow_origin.iter().filter_map(|origin| origin.split_once("://")?.1.parse().ok());
-                Rule::Open { hosts: Some(named.map(|host: Authority| host.host().to_owned()).collect()) }
+                Rule::Open { hosts: Some(named.map(|host: Authority| host.host().to_ascii_lowercase()).collect()) }
             }
             chosen => {
                 let made = match chosen {
@@ -153,14 +153,14 @@ impl Access {
     }
 
     /// On this machine alone everyone is let in, but a page of the web whose name was made to point here (DNS rebinding) is
-    /// not: its requests carry that name. An address in numbers cannot be made to point elsewhere.
+    /// not: its requests carry that name. Nobody far away has names without a dot, or makes an address in numbers point here.
     fn refuse_host(&self, host: Option<&Authority>) -> Option<Response> {
         let (Rule::Open { hosts: Some(hosts) }, Some(host)) = (&self.rule, host) else {
             return None;
         };
         let name = host.host().trim_end_matches('.').to_ascii_lowercase();
         let number = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
-        if number || name == "localhost" || name.ends_with(".localhost") || hosts.contains(&name) {
+        if number || !name.contains('.') || name.ends_with(".localhost") || hosts.contains(&name) {
             return None;
         }
         Some(problem::response(&fault!(

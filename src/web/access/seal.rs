@@ -3,8 +3,8 @@
 //! The seal's key comes from a secret of the data folder and the token: a session survives a restart and ends when the
 //! token changes, and who reads a cookie learns nothing by which to guess the token.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use hmac::{Hmac, KeyInit, Mac, digest::Key};
+use sha2::{Digest, Sha256};
 
 /// Makes and reads sealed times.
 pub struct Seal {
@@ -40,12 +40,11 @@ impl Seal {
     }
 }
 
+/// HMAC with a key of any length, which is hashed first as long ones always are (RFC 2104, 3).
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    // HMAC takes keys of any length: longer ones are hashed first.
-    match Hmac::new_from_slice(key) {
-        Ok(keyed) => keyed,
-        Err(_) => Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()),
-    }
+    let mut block = Key::<Hmac<Sha256>>::default();
+    block[..32].copy_from_slice(&Sha256::digest(key));
+    Hmac::new(&block)
 }
 
 #[cfg(test)]

@@ -253,6 +253,26 @@ fn a_recording_that_was_cut_off_is_mended() {
 }
 
 #[test]
+fn retention_takes_live_recordings_too() {
+    let desk = desk(&[]);
+    let mut camera = desk.camera();
+    camera.show();
+    let begun = desk.server.post_json(&format!("{}/recordings", camera.address()), &json!({})).must(202);
+    let location = begun.header("location").to_owned();
+    wait_for("some frames", || {
+        camera.show();
+        (desk.server.get(&location).must(200).json()["frames_done"].as_u64() > Some(5)).then_some(())
+    });
+    desk.server.ask("POST", &format!("{location}/stop")).must(200);
+    desk.server.recorded(&location);
+    drop(camera);
+    desk.server.stop();
+    let server = Server::with(desk.data.path(), &["--keep-bytes", "1"]);
+    wait_for("it to be deleted", || (server.get(&location).status == 404).then_some(()));
+    assert_eq!(fs::read_dir(desk.data.path().join("recordings")).unwrap().count(), 0);
+}
+
+#[test]
 fn as_many_streams_as_may_and_no_more() {
     let desk = desk(&["--max-streams", "2"]);
     let (one, two) = (desk.camera(), desk.camera());

@@ -28,7 +28,7 @@ pub fn make_pair(folder: &Path, name: &str, key: &str) -> (PathBuf, PathBuf) {
     (cert_file, key_file)
 }
 
-fn flags<'a>(pair: &'a (PathBuf, PathBuf)) -> [&'a str; 4] {
+fn flags(pair: &(PathBuf, PathBuf)) -> [&str; 4] {
     ["--tls-cert", pair.0.to_str().unwrap(), "--tls-key", pair.1.to_str().unwrap()]
 }
 

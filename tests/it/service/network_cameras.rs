@@ -163,10 +163,10 @@ fn cameras_and_their_state_survive_a_restart() {
     assert_eq!(all["items"].as_array().unwrap().len(), 2);
     server.ask("DELETE", &format!("/api/streams/{paused}")).must(204);
     server.stop();
-    // Where the operator takes the permission back, the camera is not connected any more.
+    // Where the operator takes the permission back, the camera is not connected any more, and says why.
     let server = Server::start(data.path());
-    assert_eq!(server.get("/api/streams").must(200).json()["items"], json!([]));
-    assert!(server.log().contains("not taken up"), "{}", server.log());
+    let refused = until_state(&server, &open, "reconnecting");
+    assert!(refused["error"].as_str().unwrap().contains("--stream-networks"), "{refused}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rcgen", &["web"]),
     ("rusqlite", &["jobs"]),
     ("rust-embed", &["web"]),
-    ("rustls", &["media"]),
+    ("rustls", &["media", "web"]),
     ("rustix", &["jobs", "media", "meter"]),
     ("serde", &[]),
     ("serde_json", &[]),

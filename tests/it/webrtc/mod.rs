@@ -144,9 +144,18 @@ impl Pusher {
         self.lose(1000);
     }
 
-    /// Hangs up.
+    /// Hangs up: says goodbye by DTLS, as browsers do. `webrtcbin` that is only stopped would fall silent.
     pub fn stop(&self) {
-        self.channel.close();
+        let elements = self.webrtc.downcast_ref::<gst::Bin>().unwrap().iterate_all_by_element_factory_name("dtlsenc");
+        for element in elements.into_iter().flatten() {
+            let (left, leaves) = mpsc::sync_channel(1);
+            element.static_pad("src").unwrap().add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+                let _ = left.try_send(());
+                gst::PadProbeReturn::Ok
+            });
+            element.sink_pads()[0].send_event(gst::event::Eos::new());
+            leaves.recv_timeout(PATIENCE).expect("a goodbye");
+        }
         self.pipeline.set_state(gst::State::Null).unwrap();
     }
 }
