@@ -7,7 +7,7 @@ import { RtcLink } from './rtc-link.js';
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 8000;
-const FOR_NOW = new Set([429, 503]); // refusals that pass by themselves
+const FOR_NOW = new Set([429, 503]); // refusals that pass by themselves, or are about WebRTC alone
 
 export class LiveSession {
   paused = false;
@@ -24,7 +24,7 @@ export class LiveSession {
   #timer = 0;
   #pause = FIRST_PAUSE;
   #skipped = 0;
-  #opening = false;
+  #refusal = null; // of WebRTC; said if JPEG is refused too, whose socket can give no reason
 
   /**
    * hooks: up(link), event(event, picture or null), fellBack(), lost(), refused(words, forGood)
@@ -129,28 +129,30 @@ export class LiveSession {
   #down(error) {
     const link = this.#link;
     this.#leave();
-    if (error && error.status > 0 && (error.status <= 404 || FOR_NOW.has(error.status))) {
-      const forGood = !FOR_NOW.has(error.status);
-      this.#hooks.refused(error.message, forGood);
-      if (!forGood) this.#later();
+    const { status = -1 } = error ?? {}; // 0: the server is away, or the whole network
+    if (status > 0 && status <= 404) {
+      this.#hooks.refused(error.message, true);
       return;
     }
-    const away = error?.status === 0; // the server, or the whole network
-    if (link.name === 'webrtc' && !link.proved && !away && !this.#only) {
+    if (link.name === 'webrtc' && !link.proved && status !== 0 && !this.#only) {
+      this.#refusal = FOR_NOW.has(status) ? error : null;
       this.#way = 'jpeg';
       this.fellBack = true;
       this.#hooks.fellBack();
       this.#open();
       return;
     }
-    this.#choose(); // it may be another network by now
-    this.#hooks.lost();
+    const words = FOR_NOW.has(status) ? error.message : !link.ready && this.#refusal?.message;
+    if (words) this.#hooks.refused(words, false);
+    else this.#hooks.lost();
     this.#later();
+    this.#choose(); // it may be another network by now
   }
 
   #choose() {
     this.#way = this.#only ?? (RtcLink.possible ? 'webrtc' : 'jpeg');
     this.fellBack = !this.#only && this.#way === 'jpeg';
+    this.#refusal = null;
   }
 
   #later() {

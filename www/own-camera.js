@@ -175,6 +175,7 @@ export class OwnCamera {
         this.#render();
       },
       refused: (words, forGood) => {
+        this.#link = null;
         if (forGood) this.stop();
         this.#message.error(words, 'link');
         this.#render();

@@ -89,6 +89,28 @@ test('without a secure context it is said why, and what to do', async () => {
   }
 });
 
+test('a server that has no room says so, and takes the camera when there is', async () => {
+  const small = await Service.started(['--max-streams', '1']);
+  try {
+    const first = await openCamera(browser, small);
+    await startCamera(first);
+    for (const query of ['', '?transport=webrtc']) {
+      const second = await openCamera(browser, small, query);
+      await hook(second, 'start').click();
+      assert.match(await alert(second), /1 live streams run already/);
+      await second.context().close();
+    }
+    const second = await openCamera(browser, small);
+    await hook(second, 'start').click();
+    await alert(second);
+    await hook(first, 'stop').click();
+    await second.waitForFunction(() => document.querySelector('[data-testid=view]').dataset.frame !== undefined);
+    assert.equal(await second.locator('[role=alert]').count(), 0);
+  } finally {
+    await small.stop();
+  }
+});
+
 test('a camera that is chosen, and a resolution, take effect while it runs', async () => {
   const page = await openCamera(browser, service);
   await startCamera(page);
