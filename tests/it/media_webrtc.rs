@@ -11,6 +11,7 @@ use sightglass::{
     media::{self, Arrival, LiveFrame, LiveSource, WebRtcOptions, WebRtcSource},
 };
 
+use crate::media::number;
 use crate::webrtc::{PATIENCE, Pusher, wait};
 
 fn options() -> WebRtcOptions {
@@ -78,7 +79,6 @@ fn pictures_arrive(codec: &str, name: &str) {
     for _ in 0..30 {
         let next = camera.picture();
         assert_eq!(next.frame.tag.frame, last.frame + 1 + next.skipped);
-        println!("{codec} {:?} {:?} {}", next.frame.tag, next.arrived.elapsed(), next.skipped);
         assert!(next.frame.tag.time > last.time);
         assert!(next.arrived.elapsed() < PATIENCE);
         last = next.frame.tag;
@@ -139,4 +139,125 @@ fn webrtc_pictures_may_change_their_size() {
         camera.pusher.resize(640, 360);
         wait("the new size", || camera.picture().frame.size == Size::new(640, 360));
     }
+}
+
+/// Each picture carries its number: one that is grey, smeared or a mix of two would carry another.
+fn numbers_rise(camera: &mut Connected, pictures: usize) -> Vec<u64> {
+    let numbers: Vec<_> = (0..pictures).map(|_| number(&camera.picture().frame)).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1] && pair[1] < pair[0] + 200), "{numbers:?}");
+    numbers
+}
+
+#[test]
+fn webrtc_lost_packets_are_sent_again() {
+    let mut camera = connect("VP8", &options());
+    numbers_rise(&mut camera, 10);
+    camera.pusher.lose(100);
+    let numbers = numbers_rise(&mut camera, 150);
+    // One of ten packets: without repair hardly any picture would come between the key frames that are asked for.
+    let missing = numbers[numbers.len() - 1] - numbers[0] + 1 - numbers.len() as u64;
+    assert!(missing < 150, "{numbers:?}");
+}
+
+#[test]
+fn webrtc_pictures_come_back_after_a_loss() {
+    for codec in ["H264", "VP8", "VP9"] {
+        let mut camera = connect(codec, &options());
+        let mut numbers = numbers_rise(&mut camera, 10);
+        camera.pusher.tear(3);
+        numbers.extend(numbers_rise(&mut camera, 60));
+        assert!(numbers.windows(2).any(|pair| pair[1] > pair[0] + 1), "{codec}: nothing was lost: {numbers:?}");
+    }
+}
+
+/// The offers of fixtures/offers, as they come over the network.
+fn offer(name: &str) -> String {
+    std::fs::read_to_string(crate::media::fixture("offers").join(name)).unwrap().replace('\n', "\r\n")
+}
+
+fn answer(offer: &str) -> Result<String, Error> {
+    media::init().unwrap();
+    WebRtcSource::answer("camera", offer, &options(), Box::new(|_| ())).map(|(_, answer)| answer)
+}
+
+#[test]
+fn webrtc_answers_fit_the_offers_of_browsers() {
+    let cases = [
+        ("chromium-camera-and-sound.sdp", vec!["audio", "video", "application"]),
+        ("chromium-canvas-vp8.sdp", vec!["video", "application"]),
+        ("chromium-h264.sdp", vec!["video", "application"]),
+        ("firefox-like.sdp", vec!["audio", "video", "application"]),
+        ("safari-like.sdp", vec!["video", "application"]),
+        ("obs-like.sdp", vec!["audio", "video"]),
+    ];
+    for (name, kinds) in cases {
+        let answer = answer(&offer(name)).unwrap_or_else(|error| panic!("{name}: {}", error.full()));
+        let sections: Vec<&str> = answer.split("\r\nm=").skip(1).collect();
+        assert_eq!(
+            sections.iter().map(|section| section.split(' ').next().unwrap()).collect::<Vec<_>>(),
+            kinds,
+            "{name}"
+        );
+        let video = sections.iter().find(|section| section.starts_with("video")).unwrap();
+        assert!(video.contains("\r\na=recvonly\r\n") && video.contains("\r\na=candidate:"), "{name}: {answer}");
+        assert!(video.contains("a=rtcp-fb") && video.contains(" nack pli\r\n"), "{name}: {answer}");
+        for section in sections.iter().filter(|section| section.starts_with("audio")) {
+            assert!(section.contains("\r\na=inactive\r\n"), "{name}: {answer}");
+        }
+        for unwanted in ["AV1", "H265", "red/", "ulpfec", "profile-id=2"] {
+            assert!(!answer.contains(unwanted), "{name}: {unwanted} in {answer}");
+        }
+        for line in answer.lines() {
+            assert!(line.as_bytes().get(1) == Some(&b'='), "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn webrtc_offers_that_cannot_be_taken_are_refused_with_words() {
+    let error = answer(&offer("chromium-av1.sdp")).unwrap_err();
+    assert_eq!(error.kind, Kind::Unprocessable);
+    assert!(error.detail.contains("H.264"), "{}", error.detail);
+    assert_eq!(answer("hello").unwrap_err().kind, Kind::NotMedia);
+    let silent = offer("safari-like.sdp").replace("a=sendonly", "a=recvonly");
+    assert_eq!(answer(&silent).unwrap_err().kind, Kind::Unprocessable);
+}
+
+#[test]
+fn webrtc_sessions_share_the_ports_and_say_when_none_is_free() {
+    media::init().unwrap();
+    // A few ports for each of the machine's addresses; how many a session takes depends on these.
+    let options = WebRtcOptions { udp_ports: Some(47000..=47007), ..options() };
+    let offer = offer("safari-like.sdp");
+    let mut sessions = Vec::new();
+    let error = loop {
+        match WebRtcSource::answer("camera", &offer, &options, Box::new(|_| ())) {
+            Ok((session, answer)) => {
+                let candidates = answer.lines().filter(|line| line.starts_with("a=candidate"));
+                for port in candidates.map(|line| line.split(' ').nth(5).unwrap().parse::<u16>().unwrap()) {
+                    assert!((47000..=47007).contains(&port), "{answer}");
+                }
+                sessions.push(session);
+            }
+            Err(error) => break error,
+        }
+        assert!(sessions.len() <= 8, "more sessions than ports");
+    };
+    assert!(sessions.len() >= 2, "only {} sessions", sessions.len());
+    assert_eq!(error.kind, Kind::Busy, "{}", error.full());
+    assert!(error.detail.contains("47000-47007"), "{}", error.detail);
+    // What one session leaves the next one takes.
+    sessions.pop();
+    WebRtcSource::answer("camera", &offer, &options, Box::new(|_| ())).unwrap();
+}
+
+#[test]
+fn webrtc_a_public_address_is_told_alone() {
+    media::init().unwrap();
+    let options = WebRtcOptions { public_ip: Some("203.0.113.7".parse().unwrap()), ..options() };
+    let (_, answer) = WebRtcSource::answer("camera", &offer("safari-like.sdp"), &options, Box::new(|_| ())).unwrap();
+    let candidates: Vec<_> = answer.lines().filter(|line| line.starts_with("a=candidate")).collect();
+    assert!(!candidates.is_empty());
+    assert!(candidates.iter().all(|line| line.contains(" 203.0.113.7 ")), "{candidates:?}");
+    assert!(answer.contains("\r\na=ice-lite\r\n"), "{answer}");
 }

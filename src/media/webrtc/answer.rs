@@ -32,9 +32,9 @@ impl<'a> Transport<'a> {
 pub fn local(offer: &Offer, own: &str) -> Result<String> {
     let transport = Transport::read(own).ok_or_else(|| broken("no transport in the answer"))?;
     let mut lines = offer.preamble();
-    video(offer, "video", &transport, &[], &mut lines);
+    video(offer, Some("video"), &transport, &[], &mut lines);
     if offer.channel.is_some() {
-        channel("channel", &transport, &mut lines);
+        channel(Some("channel"), &transport, &[], &mut lines);
     }
     Ok(finish(lines))
 }
@@ -47,8 +47,10 @@ pub fn full(offer: &Offer, own: &str, candidates: &[String], lite: bool) -> Resu
     let transport = Transport::read(own).ok_or_else(|| broken("no transport in the answer"))?;
     let mut lines: Vec<String> = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0"].map(str::to_owned).into();
     if offer.bundled {
-        let accepted = offer.sections.iter().enumerate().filter(|(at, section)| accepts(offer, *at, section));
-        let mids: Vec<_> = accepted.filter_map(|(_, section)| section.mid()).collect();
+        // The first that is named carries all of them.
+        let others = (0..offer.sections.len()).filter(|at| *at != offer.carrier && offer.accepts(*at));
+        let accepted = std::iter::once(offer.carrier).chain(others);
+        let mids: Vec<_> = accepted.filter_map(|at| offer.sections[at].mid()).collect();
         lines.push(format!("a=group:BUNDLE {}", mids.join(" ")));
     }
     if lite {
@@ -56,13 +58,12 @@ pub fn full(offer: &Offer, own: &str, candidates: &[String], lite: bool) -> Resu
     }
     lines.push("a=ice-options:ice2".into());
     for (at, section) in offer.sections.iter().enumerate() {
-        let mid = section.mid().unwrap_or("0");
-        // The first section of the group that is taken tells the candidates for all of them.
+        let mid = section.mid();
         if at == offer.video {
             video(offer, mid, &transport, candidates, &mut lines);
         } else if Some(at) == offer.channel {
-            channel(mid, &transport, &mut lines);
-        } else if accepts(offer, at, section) {
+            channel(mid, &transport, candidates, &mut lines);
+        } else if offer.accepts(at) {
             inactive(section, mid, &transport, candidates, &mut lines);
         } else {
             refused(section, &mut lines);
@@ -71,28 +72,26 @@ pub fn full(offer: &Offer, own: &str, candidates: &[String], lite: bool) -> Resu
     Ok(finish(lines))
 }
 
-/// Sound and further videos that share the video's port are accepted as inactive and not refused: in a group whose
-/// first section names the port for all, that one must not be refused (RFC 9143, 7.3.1).
-fn accepts(offer: &Offer, at: usize, section: &Section) -> bool {
-    at == offer.video
-        || Some(at) == offer.channel
-        || (section.bundled && section.is_there() && section.is_media() && section.first_rtpmap().is_some())
-}
-
-fn video(offer: &Offer, mid: &str, transport: &Transport<'_>, candidates: &[String], lines: &mut Vec<String>) {
+fn video(offer: &Offer, mid: Option<&str>, transport: &Transport<'_>, candidates: &[String], lines: &mut Vec<String>) {
     lines.push(offer.media_line());
     head(mid, transport, candidates, lines);
     lines.extend(["a=rtcp-mux", "a=rtcp-rsize", "a=recvonly"].map(str::to_owned));
     lines.extend(offer.format_lines());
 }
 
-fn channel(mid: &str, transport: &Transport<'_>, lines: &mut Vec<String>) {
+fn channel(mid: Option<&str>, transport: &Transport<'_>, candidates: &[String], lines: &mut Vec<String>) {
     lines.push("m=application 9 UDP/DTLS/SCTP webrtc-datachannel".into());
-    head(mid, transport, &[], lines);
+    head(mid, transport, candidates, lines);
     lines.extend(["a=sctp-port:5000", "a=max-message-size:65536"].map(str::to_owned));
 }
 
-fn inactive(section: &Section, mid: &str, transport: &Transport<'_>, candidates: &[String], lines: &mut Vec<String>) {
+fn inactive(
+    section: &Section,
+    mid: Option<&str>,
+    transport: &Transport<'_>,
+    candidates: &[String],
+    lines: &mut Vec<String>,
+) {
     lines.push(format!("m={} 9 UDP/TLS/RTP/SAVPF {}", section.media, section.format));
     head(mid, transport, candidates, lines);
     lines.extend(["a=rtcp-mux", "a=inactive"].map(str::to_owned));
@@ -105,9 +104,9 @@ fn refused(section: &Section, lines: &mut Vec<String>) {
     lines.extend(section.mid().map(|mid| format!("a=mid:{mid}")));
 }
 
-fn head(mid: &str, transport: &Transport<'_>, candidates: &[String], lines: &mut Vec<String>) {
+fn head(mid: Option<&str>, transport: &Transport<'_>, candidates: &[String], lines: &mut Vec<String>) {
     lines.push("c=IN IP4 0.0.0.0".into());
-    lines.push(format!("a=mid:{mid}"));
+    lines.extend(mid.map(|mid| format!("a=mid:{mid}")));
     lines.extend(transport.lines.iter().map(|line| (*line).to_owned()));
     lines.extend(candidates.iter().map(|candidate| format!("a={candidate}")));
     if !candidates.is_empty() {

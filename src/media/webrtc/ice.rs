@@ -18,6 +18,8 @@ pub fn configure(webrtc: &gst::Element, options: &WebRtcOptions) -> Result<()> {
     let agent = webrtc.property::<gst::Object>("ice-agent");
     // Candidates over TCP would be refused by many networks too, and cost a listening port each.
     agent.set_property("ice-tcp", false);
+    // Asking routers for a port by UPnP would hold each answer up for 200 ms, and open doors nobody asked for.
+    agent.property::<gst::glib::Object>("agent").set_property("upnp", false);
     if let Some(ports) = &options.udp_ports {
         agent.set_property("min-rtp-port", u32::from(*ports.start()));
         agent.set_property("max-rtp-port", u32::from(*ports.end()));

@@ -13,6 +13,8 @@ mod negotiate;
 mod offer;
 mod section;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 

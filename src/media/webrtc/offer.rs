@@ -22,7 +22,10 @@ pub struct Offer {
     pub channel: Option<usize>,
     /// The video's formats that are taken, in the sender's order.
     pub formats: Vec<Format>,
-    /// The video shares its port with other sections (RFC 9143).
+    /// The section whose transport carries the video: the first that is taken of the sections that share a port
+    /// (RFC 9143), or the video itself.
+    pub carrier: usize,
+    /// The video shares its port with other sections.
     pub bundled: bool,
     clean: String,
 }
@@ -82,8 +85,13 @@ impl Offer {
             section.bundled = group.as_ref().zip(section.mid()).is_some_and(|(group, mid)| group.contains(&mid));
         }
         let channel = sections.iter().position(|section| section.bundled && section.is_channel());
-        let bundled = group.is_some();
-        let mut offer = Self { sections, video, channel, formats, bundled, clean: String::new() };
+        let group: Option<Vec<String>> = group.map(|group| group.into_iter().map(str::to_owned).collect());
+        let mut offer =
+            Self { sections, video, channel, formats, carrier: video, bundled: group.is_some(), clean: String::new() };
+        let mut taken = group.iter().flatten().filter_map(|mid| {
+            offer.sections.iter().position(|section| section.mid() == Some(mid)).filter(|at| offer.accepts(*at))
+        });
+        offer.carrier = taken.next().unwrap_or(video);
         offer.clean = offer.write(session).ok_or_else(|| {
             fault!(Unprocessable, "The offer is none of WebRTC: its video lacks ice-ufrag, fingerprint or rtcp-mux.")
         })?;
@@ -93,6 +101,14 @@ impl Offer {
     /// What `webrtcbin` gets: the video, and the data channels if there are some.
     pub fn clean(&self) -> &str {
         &self.clean
+    }
+
+    /// Sound and further videos that share the video's port are accepted as inactive and not refused: in a group whose
+    /// first section names the port for all, that one must not be refused (RFC 9143, 7.3.1).
+    pub fn accepts(&self, at: usize) -> bool {
+        let section = &self.sections[at];
+        let inactive = section.bundled && section.is_there() && section.is_media() && section.first_rtpmap().is_some();
+        at == self.video || Some(at) == self.channel || inactive
     }
 
     /// The first lines of a description for or from `webrtcbin`.
@@ -118,14 +134,15 @@ impl Offer {
 
     fn write(&self, session: &Attributes) -> Option<String> {
         let video = &self.sections[self.video];
-        let transport = video.transport(session)?;
+        let carrier = &self.sections[self.carrier];
+        let transport = carrier.transport(session)?;
         video.attributes.first("rtcp-mux")?;
         let mut lines = self.preamble();
         lines.push(self.media_line());
         lines
             .extend(["c=IN IP4 0.0.0.0", "a=mid:video", "a=rtcp-mux", "a=rtcp-rsize", "a=sendonly"].map(str::to_owned));
         lines.extend(transport.clone());
-        lines.extend(self.candidates());
+        lines.extend(carrier.candidates());
         lines.extend(self.format_lines());
         lines.extend(video.sources());
         if let Some(channel) = self.channel {
@@ -141,12 +158,5 @@ impl Offer {
         }
         lines.push(String::new());
         Some(lines.join("\r\n"))
-    }
-
-    /// The sender's candidates. Where everything goes over one port, only one section of the group has to name it.
-    fn candidates(&self) -> Vec<String> {
-        let own = self.sections[self.video].candidates();
-        let group = self.sections.iter().filter(|section| section.bundled).map(Section::candidates);
-        std::iter::once(own).chain(group).find(|some| !some.is_empty()).unwrap_or_default()
     }
 }

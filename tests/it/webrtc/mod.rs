@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
         mpsc,
     },
     time::{Duration, Instant},
@@ -15,6 +15,8 @@ use gstreamer_webrtc::{
     WebRTCDataChannel, WebRTCDataChannelState, WebRTCICEGatheringState, WebRTCSDPType, WebRTCSessionDescription,
 };
 
+use crate::media::{BITS, BLOCK};
+
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -24,8 +26,10 @@ pub struct Pusher {
     webrtc: gst::Element,
     channel: WebRTCDataChannel,
     messages: Arc<Mutex<Vec<String>>>,
-    /// Of 1000 packets so many are lost on the way.
+    /// Of 1000 packets so many are lost in the network, where they can be sent again.
     loss: Arc<AtomicU32>,
+    /// So many of the next packets never leave the sender.
+    torn: Arc<AtomicU32>,
 }
 
 /// The encoder and payloader of a codec.
@@ -61,7 +65,7 @@ impl Pusher {
         let launch = format!(
             "webrtcbin name=webrtc bundle-policy=max-bundle {source} ! videoconvert ! videoscale \
              ! capsfilter name=size caps=video/x-raw,format=I420,width=320,height=240 \
-             ! queue max-size-buffers=2 leaky=downstream ! {} ! identity name=loss ! webrtc.",
+             ! queue max-size-buffers=2 leaky=downstream ! {} ! identity name=packets ! webrtc.",
             encoder(codec)
         );
         let pipeline = gst::parse::launch(&launch).unwrap().downcast::<gst::Pipeline>().unwrap();
@@ -69,19 +73,13 @@ impl Pusher {
         let transceiver = webrtc.emit_by_name::<gst::glib::Object>("get-transceiver", &[&0i32]);
         transceiver.set_property("do-nack", true);
         transceiver.set_property("direction", gstreamer_webrtc::WebRTCRTPTransceiverDirection::Sendonly);
-        let loss = Arc::new(AtomicU32::new(0));
-        let (per_mille, mut random) = (loss.clone(), 0x2545_F491_4F6C_DD1Du64);
-        let random = Mutex::new(move || {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            (random % 1000) as u32
-        });
-        // Behind the payloader and not behind the transport: what is lost here cannot be sent again, as after a burst.
-        let pad = pipeline.by_name("loss").unwrap().static_pad("src").unwrap();
-        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            let lost = (random.lock().unwrap())() < per_mille.load(Ordering::Relaxed);
-            if lost { gst::PadProbeReturn::Drop } else { gst::PadProbeReturn::Ok }
+        draw_numbers(&pipeline.by_name("source").unwrap());
+        let (loss, torn) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        lose_in_network(&webrtc, &loss);
+        let (left, packets) = (Arc::clone(&torn), pipeline.by_name("packets").unwrap().static_pad("src").unwrap());
+        packets.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            let torn = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left: u32| left.checked_sub(1));
+            if torn.is_ok() { gst::PadProbeReturn::Drop } else { gst::PadProbeReturn::Ok }
         });
         pipeline.set_state(gst::State::Ready).unwrap();
         let channel =
@@ -92,8 +90,7 @@ impl Pusher {
         pipeline.set_state(gst::State::Playing).unwrap();
 
         // The offer needs the encoder's caps.
-        let payloader = pipeline.by_name("loss").unwrap().static_pad("src").unwrap();
-        wait("the first packet", || payloader.current_caps().is_some());
+        wait("the first packet", || packets.current_caps().is_some());
         let offer = promise(|promise| {
             webrtc.emit_by_name::<()>("create-offer", &[&None::<gst::Structure>, promise]);
         });
@@ -103,7 +100,7 @@ impl Pusher {
             webrtc.property::<WebRTCICEGatheringState>("ice-gathering-state") == WebRTCICEGatheringState::Complete
         });
         let offer = webrtc.property::<WebRTCSessionDescription>("local-description").sdp().as_text().unwrap();
-        (Self { pipeline, webrtc, channel, messages, loss }, offer)
+        (Self { pipeline, webrtc, channel, messages, loss, torn }, offer)
     }
 
     /// Takes the server's answer; from now on it connects and sends.
@@ -134,14 +131,19 @@ impl Pusher {
         self.pipeline.by_name("size").unwrap().set_property("caps", caps.field("height", height).build());
     }
 
-    /// Loses so many of 1000 packets from now on.
+    /// From now on so many of 1000 packets are lost in the network.
     pub fn lose(&self, per_mille: u32) {
         self.loss.store(per_mille, Ordering::Relaxed);
     }
 
+    /// The next packets are lost for ever.
+    pub fn tear(&self, packets: u32) {
+        self.torn.store(packets, Ordering::Relaxed);
+    }
+
     /// Sends nothing more and stays connected, as a telephone that sleeps.
     pub fn freeze(&self) {
-        self.lose(1000);
+        self.tear(u32::MAX);
     }
 
     /// Hangs up: says goodbye by DTLS, as browsers do. `webrtcbin` that is only stopped would fall silent.
@@ -164,6 +166,52 @@ impl Drop for Pusher {
     fn drop(&mut self) {
         let _ = self.pipeline.set_state(gst::State::Null);
     }
+}
+
+/// Draws the number of each picture into it, as fixtures/README.md says.
+fn draw_numbers(source: &gst::Element) {
+    let count = AtomicU32::new(0);
+    source.static_pad("src").unwrap().add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        let stride = pad.current_caps().unwrap().structure(0).unwrap().get::<i32>("width").unwrap() as usize;
+        let buffer = info.buffer_mut().unwrap().make_mut();
+        let mut luma = buffer.map_writable().unwrap();
+        for y in 0..BLOCK {
+            for x in 0..BLOCK * BITS {
+                let bit = number >> (BITS - 1 - x / BLOCK) & 1;
+                luma[y * stride + x] = if bit == 1 { 235 } else { 16 };
+            }
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Loses packets of media where `webrtcbin` hands them to ICE, as told.
+fn lose_in_network(webrtc: &gst::Element, loss: &Arc<AtomicU32>) {
+    let loss = loss.clone();
+    webrtc.downcast_ref::<gst::Bin>().unwrap().connect_deep_element_added(move |_, _, element| {
+        if element.factory().is_none_or(|factory| factory.name() != "nicesink") {
+            return;
+        }
+        let (loss, random) = (loss.clone(), AtomicU64::new(0x2545_F491_4F6C_DD1D));
+        element.static_pad("sink").unwrap().add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            // Xorshift: the same packets each time.
+            let mut next = random.load(Ordering::Relaxed);
+            next ^= next << 13;
+            next ^= next >> 7;
+            next ^= next << 17;
+            random.store(next, Ordering::Relaxed);
+            let head = info.buffer().unwrap().map_readable().unwrap().first().copied();
+            // SRTP's first byte (RFC 7983).
+            let media = head.is_some_and(|byte| (128..192).contains(&byte));
+            let lost = media && next % 1000 < u64::from(loss.load(Ordering::Relaxed));
+            if !lost {
+                return gst::PadProbeReturn::Ok;
+            }
+            info.data.take();
+            gst::PadProbeReturn::Handled
+        });
+    });
 }
 
 /// Waits for the reply to a promise.
