@@ -7,6 +7,7 @@ use ureq::SendBody;
 
 use super::{
     harness::{Answer, Server, bytes, fixture, root, temp},
+    media::pictures,
     problem::{for_a_person, secured},
 };
 
@@ -56,11 +57,20 @@ fn the_description_and_the_server_agree() {
     let id = server.upload(fixture("numbered-odd.mp4"));
     server.done(&id);
     let recording = server.record(&id, &serde_json::json!({}))["id"].as_str().unwrap().to_owned();
+    let mut camera = server.socket("/api/camera", None).unwrap();
+    camera.send(&pictures(&fixture("numbered-odd.mp4"))[0]);
+    camera.event();
+    camera.say(r#"{"type":"status"}"#);
+    let stream = camera.event()["id"].as_str().unwrap().to_owned();
     for (path, methods) in &described {
-        let own = if path.starts_with("/api/recordings") { &recording } else { &id };
+        let own = match path {
+            path if path.starts_with("/api/recordings") => &recording,
+            path if path.starts_with("/api/streams") => &stream,
+            _ => &id,
+        };
         for method in methods {
             let path = path.replace("{}", own);
-            if path.ends_with("/events") || path.ends_with("/pictures") {
+            if ["/events", "/pictures", "/camera"].iter().any(|end| path.ends_with(end)) {
                 assert!(server.socket(&path, None).is_ok(), "{path} is a WebSocket");
                 continue;
             }
@@ -158,7 +168,11 @@ fn metrics_keep_their_names_and_count() {
             "sightglass_videos_running gauge",
             "sightglass_videos_queued gauge",
             "sightglass_viewers gauge",
+            "sightglass_streams gauge",
+            "sightglass_frames_live counter",
+            "sightglass_frames_dropped counter",
             "sightglass_frame_seconds histogram",
+            "sightglass_live_latency_seconds histogram",
             "sightglass_resident_memory_bytes gauge",
             "sightglass_open_descriptors gauge",
             "sightglass_threads gauge",
