@@ -1,4 +1,4 @@
-//! GStreamer lives here and nowhere else: pipelines as data, decoding, encoding, JPEG pictures.
+//! GStreamer lives here and nowhere else: pipelines as data, decoding, encoding, JPEG pictures, live sources.
 
 mod autoplug;
 mod container;
@@ -75,6 +75,7 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
     const BAD: &str = "gstreamer1.0-plugins-bad";
     const UGLY: &str = "gstreamer1.0-plugins-ugly";
     const LIBAV: &str = "gstreamer1.0-libav";
+    const NICE: &str = "gstreamer1.0-nice";
     [
         ("filesrc", "reading files", CORE),
         ("decodebin", "finding the right decoder", BASE),
@@ -87,6 +88,12 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
         ("matroskademux", "MKV and WebM files", GOOD),
         ("avidemux", "AVI files", GOOD),
         ("tsdemux", "MPEG-TS files", BAD),
+        ("webrtcbin", "cameras by WebRTC", BAD),
+        ("nicesrc", "WebRTC through the network (ICE)", NICE),
+        ("dtlssrtpdec", "WebRTC's encryption", BAD),
+        ("srtpdec", "WebRTC's encryption", BAD),
+        ("sctpdec", "WebRTC's data channel", BAD),
+        ("rtph264depay", "cameras by WebRTC", GOOD),
         ("rtspsrc", "RTSP cameras", GOOD),
         ("rtpjitterbuffer", "RTSP cameras", GOOD),
         ("srtsrc", "SRT cameras", BAD),

@@ -22,7 +22,7 @@ use crate::{
     config::IceServer,
     error::Result,
     fault,
-    jobs::{NewNetworkStream, Recording, StreamInfo},
+    jobs::{NewNetworkStream, Recording, StreamInfo, StreamKind},
 };
 
 /// Bytes of a network camera's description.
@@ -193,10 +193,14 @@ pub async fn get(id: String, web: Arc<Web>) -> Result<Response> {
 
 /// Ends a stream; its recordings stay.
 #[utoipa::path(delete, path = "/api/streams/{id}", tag = "streams", params(("id" = String, Path)),
-    responses((status = 204, description = "Ended"), (status = 404, body = Problem)))]
+    responses((status = 200, description = "Ended, of a WHIP session"), (status = 204, description = "Ended"),
+        (status = 404, body = Problem)))]
 pub async fn delete(id: String, web: Arc<Web>) -> Result<Response> {
+    let kind = web.streams.get(&id)?.info().kind;
     blocking(move || web.streams.delete(&id)).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    // RFC 9725, 4.2 asks for 200.
+    let status = if kind == StreamKind::Webrtc { StatusCode::OK } else { StatusCode::NO_CONTENT };
+    Ok(status.into_response())
 }
 
 /// Stops detection on a stream until it is resumed.

@@ -95,7 +95,7 @@ fn every_codec_reaches_the_detector() {
         wait_for("ten frames", || (frames(&pusher).len() >= 10).then_some(()));
         let info = server.get(&address).must(200).json();
         assert_eq!(info["codec"].as_str().unwrap().replace('.', ""), codec, "{info}");
-        server.ask("DELETE", &address).must(204);
+        server.ask("DELETE", &address).must(200);
         problem(server.get(&address), 404);
     }
 }
@@ -134,7 +134,7 @@ fn offers_that_are_none_are_refused_in_words() {
         settings["ice_servers"],
         json!([{"urls": "turn:192.0.2.7:3478", "username": "ann", "credential": "hush"}])
     );
-    server.ask("DELETE", answer.header("location")).must(204);
+    server.ask("DELETE", answer.header("location")).must(200);
     server.stop();
 }
 
