@@ -62,7 +62,9 @@ for (const [way, format, codec] of [['webrtc', 'avi', 'mpeg4'], ['jpeg', 'mp4', 
     const file = probe(await download.path());
     assert.equal(file.codec_name, codec);
     assert.deepEqual([file.width, file.height], [320, 240]);
-    assert.ok(Number(file.nb_read_frames) >= counted);
+    // AVI keeps its rate and real time, not each frame; the camera gives no more than 30 a second.
+    const [least, got] = format === 'avi' ? [counted / 30 - 0.2, file.duration] : [counted, file.nb_read_frames];
+    assert.ok(Number(got) >= least, JSON.stringify([file, counted]));
     assert.equal(await page.locator('[data-testid=recordings] a').count(), 1);
     assert.deepEqual(page.faults, []);
     await page.context().close();

@@ -106,6 +106,7 @@ test('a server that has no room says so, and takes the camera when there is', as
     await hook(first, 'stop').click();
     await second.waitForFunction(() => document.querySelector('[data-testid=view]').dataset.frame !== undefined);
     assert.equal(await second.locator('[role=alert]').count(), 0);
+    for (const page of [first, second]) await page.context().close();
   } finally {
     await small.stop();
   }
