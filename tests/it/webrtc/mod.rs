@@ -70,6 +70,8 @@ impl Pusher {
         );
         let pipeline = gst::parse::launch(&launch).unwrap().downcast::<gst::Pipeline>().unwrap();
         let webrtc = pipeline.by_name("webrtc").unwrap();
+        let agent = webrtc.property::<gst::Object>("ice-agent").property::<gst::glib::Object>("agent");
+        agent.set_property("upnp", false);
         let transceiver = webrtc.emit_by_name::<gst::glib::Object>("get-transceiver", &[&0i32]);
         transceiver.set_property("do-nack", true);
         transceiver.set_property("direction", gstreamer_webrtc::WebRTCRTPTransceiverDirection::Sendonly);
