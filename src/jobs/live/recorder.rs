@@ -29,7 +29,7 @@ const WAITING: usize = 8;
 const TELL_EVERY: Duration = Duration::from_millis(500);
 /// Without pictures for so long an AVI goes on with the last one, so that its time stays the real one.
 const HOLD: f64 = 1.0;
-/// Rates that cameras have; an AVI is written at the nearest.
+/// Rates that cameras have; an AVI is written at one of them.
 const RATES: [u32; 11] = [1, 2, 5, 8, 10, 12, 15, 20, 25, 30, 60];
 
 /// A recording that is being written; dropping it finishes the file.
@@ -53,7 +53,7 @@ impl Recorder {
         let (jobs, stream) = (jobs.clone(), stream.clone());
         std::thread::Builder::new().name("record".into()).spawn(move || {
             let _member = member;
-            let mut writer = Writer::new(&jobs, recording, nearest(fps));
+            let mut writer = Writer::new(&jobs, recording, rate(fps));
             writer.run(&come, &stream);
         })?;
         Ok(Self { id, frames })
@@ -76,9 +76,10 @@ impl Recorder {
     }
 }
 
-fn nearest(fps: f64) -> Rate {
-    let near = |rate: &&u32| ((f64::from(**rate) - fps).abs() * 1e3) as u64;
-    Rate { num: RATES.iter().min_by_key(near).copied().unwrap_or(25), den: 1 }
+/// The lowest usual rate that loses no frame: repeating one costs little, leaving one out shows.
+fn rate(fps: f64) -> Rate {
+    let enough = |rate: &&u32| f64::from(**rate) >= 0.97 * fps;
+    Rate { num: RATES.iter().find(enough).copied().unwrap_or(60), den: 1 }
 }
 
 struct Writer<'a> {
@@ -223,8 +224,8 @@ mod tests {
 
     #[test]
     fn an_avi_has_the_rate_of_a_camera() {
-        for (fps, rate) in [(29.4, 30), (20.1, 20), (14.2, 15), (0.3, 1), (500.0, 60)] {
-            assert_eq!(nearest(fps), Rate { num: rate, den: 1 });
+        for (fps, usual) in [(29.4, 30), (20.1, 20), (14.2, 15), (12.6, 15), (0.3, 1), (500.0, 60)] {
+            assert_eq!(rate(fps), Rate { num: usual, den: 1 });
         }
     }
 }

@@ -49,8 +49,8 @@ impl Streams {
             options,
             seq: 0,
         })?;
-        // What is shown at this rate is what is worked on, not what came.
-        let fps = info.detect_fps.unwrap_or(USUAL_FPS);
+        // In its first moments a stream's rate is not known yet; what comes is never slower than what is worked on.
+        let fps = info.source_fps.max(info.detect_fps).unwrap_or(USUAL_FPS);
         match Recorder::start(&self.jobs, &stream, recording.clone(), fps, self.crew.join()) {
             Ok(started) => *recorder = Some(started),
             Err(error) => {
