@@ -50,7 +50,7 @@ impl Streams {
             seq: 0,
         })?;
         // In its first moments a stream's rate is not known yet; what comes is never slower than what is worked on.
-        let fps = info.source_fps.max(info.detect_fps).unwrap_or(USUAL_FPS);
+        let fps = [info.source_fps, info.detect_fps].into_iter().flatten().reduce(f64::max).unwrap_or(USUAL_FPS);
         match Recorder::start(&self.jobs, &stream, recording.clone(), fps, self.crew.join()) {
             Ok(started) => *recorder = Some(started),
             Err(error) => {
