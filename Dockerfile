@@ -2,7 +2,8 @@
 #   docker build -t sightglass .
 #   docker run --rm -p 8080:8080 -v sightglass:/data --stop-timeout 40 sightglass
 # (stopping puts work in progress away first, which may take half a minute; a folder of the host instead of the volume
-# `sightglass` must belong to user 10001)
+# `sightglass` must belong to user 10001). It asks for a token: `docker logs` shows it, -e SIGHTGLASS_TOKEN=… sets it. With
+# HTTPS by a proxy: deploy/compose.yaml.
 # With CUDA (the host needs NVIDIA's driver and the NVIDIA Container Toolkit):
 #   docker build -t sightglass:cuda --build-arg ONNXRUNTIME=onnxruntime-gpu .
 #   docker run --rm -p 8080:8080 -v sightglass:/data --stop-timeout 40 --gpus all sightglass:cuda serve --provider cuda

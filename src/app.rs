@@ -10,10 +10,10 @@ use crate::{
     detector::Detector,
     error::{Error, Result},
     fault,
-    jobs::{Files, JobSettings, Jobs, Retention, Store},
-    media,
+    jobs::{Files, JobSettings, Jobs, Retention, Store, StreamSettings, Streams},
+    media::{self, NetworkRules, WebRtcOptions},
     meter::Meter,
-    web::{self, Web},
+    web::{self, Access, Tls, Web},
 };
 
 /// How long work in progress may take to put itself away when the server stops.
@@ -45,6 +45,8 @@ pub fn load_models(settings: &ModelSettings, cache: Option<PathBuf>) -> Result<V
 /// Runs the service until SIGINT or SIGTERM.
 pub async fn serve(settings: ServeSettings) -> Result<()> {
     media::init()?;
+    let live = settings.live;
+    let rules = NetworkRules::new(&live.stream_schemes, &live.stream_networks)?;
     let files = Files::open(&settings.data)?;
     let store = Store::open(&files.database())?;
     // The port is taken before the models are loaded: that takes seconds, and a taken port should say so at once.
@@ -58,6 +60,9 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
         )
     })?;
     let address = listener.local_addr()?;
+    let access = Access::open(&settings.secure, &settings.allow_origin, address, &settings.data)?;
+    let further = live.public_ip.iter().map(ToString::to_string).collect();
+    let tls = Tls::open(settings.secure.tls()?, &settings.data, further)?;
     let (model_settings, cache) = (settings.models.clone(), files.cache());
     let models = tokio::task::spawn_blocking(move || load_models(&model_settings, Some(cache)))
         .await
@@ -84,17 +89,34 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
         limits: limits.clone(),
         max_queue: settings.max_queue,
         max_running: settings.max_running.max(1),
+        keep_free: settings.keep_free,
         retention,
     };
     let jobs = Jobs::new(files, store, models, meter.clone(), job_settings);
     jobs.resume()?;
+    let stream_settings = StreamSettings { most: live.max_streams, rules, silence: live.silence };
+    let streams = Streams::new(jobs.clone(), stream_settings);
+    streams.mend_recordings()?;
+    streams.resume()?;
+    let webrtc = WebRtcOptions {
+        ice_servers: live.ice_server.clone(),
+        udp_ports: live.udp_ports.clone(),
+        public_ip: live.public_ip,
+        max_pixels: limits.max_pixels,
+        silence: live.silence,
+    };
 
     let web = Arc::new(Web {
         jobs: jobs.clone(),
+        streams,
+        live,
+        webrtc,
         meter,
         limits,
         max_upload: settings.max_upload,
         keep_free: settings.keep_free,
+        access,
+        tls,
         allow_origin: settings.allow_origin,
         www: settings.www,
         shutdown: CancellationToken::new(),
@@ -107,7 +129,7 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
     let mut signals = Signals::listen()?;
     let server = tokio::spawn(web::run(listener, web.clone()));
     let keeper = tokio::spawn(keep_retention(jobs.clone()));
-    println!("Sightglass is ready: open http://{address}/");
+    println!("{}", web::welcome(&web, address));
 
     signals.come().await;
     keeper.abort();
@@ -116,13 +138,15 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
 }
 
 /// The one order of stopping: accept nothing new, end the work, let the engines run empty, say goodbye to viewers, let requests finish.
-async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: tokio::task::JoinHandle<()>) {
+async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: tokio::task::JoinHandle<Result<()>>) {
     tracing::info!("stopping: no new connections; viewers are told");
     web.shutdown.cancel();
     web.sockets.close();
     tracing::info!("stopping: work in progress is put away");
+    let streams = web.streams.clone();
     let end = move || {
-        let ended = jobs.shut_down(STOP_PATIENCE);
+        let stopped = jobs.shut_down(STOP_PATIENCE);
+        let ended = streams.shut_down(STOP_PATIENCE) && stopped;
         jobs.stop_models();
         ended
     };

@@ -18,6 +18,8 @@ pub struct Error {
 pub enum Kind {
     /// 400: the request's words are off.
     BadRequest,
+    /// 401: a token is asked for.
+    Unauthorized,
     /// 403: not from there.
     Forbidden,
     /// 404

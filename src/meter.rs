@@ -31,6 +31,11 @@ pub struct Meter {
     pub videos_running: Gauge,
     pub videos_queued: Gauge,
     pub viewers: Gauge,
+    pub streams: Gauge,
+    pub frames_live: Counter,
+    pub frames_dropped: Counter,
+    /// Live streams: from a picture's arrival to its detections, seconds.
+    pub live_seconds: Histogram,
     /// From the decoded frame to its stored detections, seconds.
     pub frame_seconds: Histogram,
     resident: Gauge,
@@ -68,6 +73,10 @@ impl Meter {
         let videos_running = metric!("videos_running", "Videos being worked on", Gauge::default());
         let videos_queued = metric!("videos_queued", "Videos that wait", Gauge::default());
         let viewers = metric!("viewers", "Open viewer sockets", Gauge::default());
+        let streams = metric!("streams", "Live streams", Gauge::default());
+        let frames_live = metric!("frames_live", "Frames of live streams that were detected", Counter::default());
+        let frames_dropped =
+            metric!("frames_dropped", "Frames of live streams that gave way to newer ones", Counter::default());
         let buckets = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
         let frame_seconds = Histogram::new(buckets);
         registry.register_with_unit(
@@ -75,6 +84,13 @@ impl Meter {
             "Time from a decoded frame to its stored detections",
             Unit::Seconds,
             frame_seconds.clone(),
+        );
+        let live_seconds = Histogram::new(buckets);
+        registry.register_with_unit(
+            "live_latency",
+            "Time from the arrival of a live stream's picture to its detections",
+            Unit::Seconds,
+            live_seconds.clone(),
         );
         let resident = metric!("resident_memory_bytes", "Resident memory of the process", Gauge::default());
         let descriptors = metric!("open_descriptors", "Open file descriptors of the process", Gauge::default());
@@ -93,6 +109,10 @@ impl Meter {
             videos_running,
             videos_queued,
             viewers,
+            streams,
+            frames_live,
+            frames_dropped,
+            live_seconds,
             frame_seconds,
             resident,
             descriptors,

@@ -18,7 +18,18 @@ export const deleteVideo = (id) => call('DELETE', ADDRESS.video(id));
 export const cancelVideo = (id) => call('POST', ADDRESS.cancel(id));
 export const retryVideo = (id) => call('POST', ADDRESS.retry(id));
 export const startRecording = (id, choice) => call('POST', ADDRESS.recordings(id), choice);
+export const getSession = () => call('GET', ADDRESS.session);
+export const signOut = () => call('DELETE', ADDRESS.session);
 export const getRecording = (id) => call('GET', ADDRESS.recording(id));
+export const stopRecording = (id) => call('POST', ADDRESS.stopRecording(id));
+export const getSettings = () => call('GET', ADDRESS.settings);
+export const listStreams = (query) => call('GET', ADDRESS.streams(query));
+export const addStream = (wish) => call('POST', ADDRESS.streams(), wish);
+export const deleteStream = (id) => call('DELETE', ADDRESS.stream(id));
+export const pauseStream = (id) => call('POST', ADDRESS.pauseStream(id));
+export const resumeStream = (id) => call('POST', ADDRESS.resumeStream(id));
+export const recordStream = (id, choice) => call('POST', ADDRESS.streamRecordings(id), choice);
+export const listRecordings = (id, query) => call('GET', ADDRESS.streamRecordings(id, query));
 
 /** The sample video as the file it would be had a person chosen it. */
 export async function fetchSample() {
@@ -28,8 +39,21 @@ export async function fetchSample() {
   return new File([bytes], 'sample.mp4', { type: 'video/mp4' });
 }
 
+/** Sends a WebRTC offer (WHIP): the answer, and where the session is ended. */
+export async function pushOffer(query, sdp, signal) {
+  const init = { method: 'POST', headers: { 'content-type': 'application/sdp' }, body: sdp, signal };
+  const answer = await reach(ADDRESS.whip(query), init);
+  const text = await answer.text().catch(() => '');
+  if (!answer.ok) throw refusal(answer.status, text);
+  return { sdp: text, location: answer.headers.get('location') };
+}
+
+/** Ends a WebRTC session. It is sent even while the page goes away, and nobody waits for the answer. */
+export const endSession = (location) => fetch(location, { method: 'DELETE', keepalive: true }).catch(() => {});
+
 /** The words of a refusal: the `detail` of the problem document, or the best that the status alone allows. */
 export function refusal(status, body) {
+  if (status === 401) toSignIn();
   let problem = null;
   try {
     problem = JSON.parse(body);
@@ -39,6 +63,12 @@ export function refusal(status, body) {
   const words = problem?.detail || problem?.title;
   if (words) return new ApiError(status, said(words));
   return new ApiError(status, t('error.status', { status }));
+}
+
+/** Nobody is signed in any more: to the sign-in page, which leads back here. */
+function toSignIn() {
+  const here = location.pathname + location.search;
+  location.assign(`/signin?next=${encodeURIComponent(here)}`);
 }
 
 export const noAnswer = () => new ApiError(0, t('error.network'));

@@ -6,13 +6,15 @@ import { passes } from './track.js';
 // Larger pictures are shown scaled down: nobody sees the difference, and a phone has to hold the canvas in memory.
 const WIDEST = 1920;
 
-/** options: { threshold, labels, scores, hidden: Set of class ids } */
+/** options: { threshold, labels, scores, hidden: Set of class ids, mirror: left and right change places } */
 export function paint(canvas, picture, track, frame, options) {
   const size = track.size(frame);
   const zoom = fit(canvas, size.width, size.height);
   const { width, height } = canvas;
   const pen = canvas.getContext('2d');
+  if (options.mirror) pen.setTransform(-1, 0, 0, 1, width, 0);
   pen.drawImage(picture, 0, 0, width, height);
+  pen.resetTransform();
   // The canvas is shown larger or smaller than it is: lines and letters keep their size for the eye.
   const perCssPixel = width / (canvas.clientWidth || width);
   const line = Math.max(2, Math.round(2 * perCssPixel));
@@ -21,7 +23,8 @@ export function paint(canvas, picture, track, frame, options) {
   pen.textBaseline = 'middle';
   track.each(frame, (id, score, x, y, w, h) => {
     if (!passes(score, options.threshold) || options.hidden.has(id)) return;
-    const box = whole(x * zoom, y * zoom, w * zoom, h * zoom, width, height);
+    const left = options.mirror ? size.width - x - w : x;
+    const box = whole(left * zoom, y * zoom, w * zoom, h * zoom, width, height);
     const colour = colourOf(id);
     outline(pen, box, line, colour.line);
     const words = [options.labels && track.labels.get(id), options.scores && score.toFixed(2)].filter(Boolean).join(' ');

@@ -1,5 +1,5 @@
 // The page's language: `?lang=` first, then what was chosen here before, then what the browser prefers.
-// Elements carry their key: data-t (text), data-t-label (aria-label), data-t-title (title).
+// Elements carry their key: data-t (text), data-t-label (aria-label), data-t-title (title), data-t-placeholder.
 
 import en from './words-en.js';
 import zh from './words-zh.js';
@@ -17,8 +17,8 @@ export function t(key, values = {}) {
   return words.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
 }
 
-/** Tells `listener` of every change of the language. */
-export const onLanguage = (listener) => document.addEventListener('sg-language', listener);
+/** Tells `listener` of every change of the language, until `signal` ends it. */
+export const onLanguage = (listener, signal) => document.addEventListener('sg-language', listener, { signal });
 
 export function setLanguage(lang) {
   if (!(lang in WORDS)) return;
@@ -39,6 +39,7 @@ export function translate(root) {
   for (const element of root.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
   for (const element of root.querySelectorAll('[data-t-label]')) element.setAttribute('aria-label', t(element.dataset.tLabel));
   for (const element of root.querySelectorAll('[data-t-title]')) element.title = t(element.dataset.tTitle);
+  for (const element of root.querySelectorAll('[data-t-placeholder]')) element.placeholder = t(element.dataset.tPlaceholder);
 }
 
 function first() {

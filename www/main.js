@@ -11,6 +11,7 @@ import { Player } from './player.js';
 import { STATE, isActive } from './protocol.js';
 import { said } from './said.js';
 import './save-video.js';
+import './sign-out.js';
 import { Track } from './track.js';
 import './upload-box.js';
 import './video-list.js';

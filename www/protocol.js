@@ -20,6 +20,17 @@ export const STATE = Object.freeze({
 
 export const RECORDING = Object.freeze({ queued: 'queued', encoding: 'encoding', done: 'done', failed: 'failed' });
 
+/** States of a stream. */
+export const LIVE = Object.freeze({
+  connecting: 'connecting',
+  live: 'live',
+  paused: 'paused',
+  reconnecting: 'reconnecting',
+  ended: 'ended',
+});
+
+export const KIND = Object.freeze({ network: 'network' });
+
 /** True while the server still works, or will work, on the video. */
 export const isActive = (state) => state === STATE.queued || state === STATE.running;
 
@@ -27,6 +38,7 @@ const part = encodeURIComponent;
 
 export const ADDRESS = Object.freeze({
   models: '/api/models',
+  session: '/api/session',
   sample: '/sample.mp4',
   videos: (query = {}) => withQuery('/api/videos', query),
   video: (id) => `/api/videos/${part(id)}`,
@@ -36,12 +48,30 @@ export const ADDRESS = Object.freeze({
   recordings: (id) => `/api/videos/${part(id)}/recordings`,
   recording: (id) => `/api/recordings/${part(id)}`,
   recordingFile: (id) => `/api/recordings/${part(id)}/file`,
+  stopRecording: (id) => `/api/recordings/${part(id)}/stop`,
+  settings: '/api/settings',
+  streams: (query = {}) => withQuery('/api/streams', query),
+  stream: (id) => `/api/streams/${part(id)}`,
+  pauseStream: (id) => `/api/streams/${part(id)}/pause`,
+  resumeStream: (id) => `/api/streams/${part(id)}/resume`,
+  streamRecordings: (id, query = {}) => withQuery(`/api/streams/${part(id)}/recordings`, query),
+  streamPictures: (id, width) => socket(withQuery(`/api/streams/${part(id)}/pictures`, { width })),
+  whip: (query) => withQuery('/api/streams/whip', query),
+  camera: (query) => socket(withQuery('/api/camera', query)),
   events: (id, from) => socket(withQuery(`/api/videos/${part(id)}/events`, { from })),
   pictures: (id, from) => socket(withQuery(`/api/videos/${part(id)}/pictures`, { from })),
 });
 
 /** Credits for the pictures socket: the server sends that many more pictures and then waits. */
 export const more = (count) => JSON.stringify({ type: 'more', count });
+
+/** What a page says to its own camera's stream. */
+export const SAY = Object.freeze({
+  pause: JSON.stringify({ type: 'pause' }),
+  resume: JSON.stringify({ type: 'resume' }),
+  ping: JSON.stringify({ type: 'ping' }),
+  status: JSON.stringify({ type: 'status' }),
+});
 
 /** One text message of the server, or null for one that this page does not know. */
 export function readEvent(text) {

@@ -1,4 +1,4 @@
-// What the server says about files and calls, in Chinese. The server speaks English; what stands here is what a person may
+// What the server says about files, cameras and calls, in Chinese. The server speaks English; what stands here is what a person may
 // meet on this page. {} stands for what changes: numbers, names. A test looks that the server still says each of them.
 
 export default [
@@ -80,4 +80,99 @@ export default [
   ['The video was deleted.', '视频已被删除。'],
   ['The video cannot be shown from there: its file has no way to jump.', '此文件无法跳转，不能从该位置显示。'],
   ['Only {} of {} frames could be decoded again; try once more.', '重新解码时只得到 {}/{} 帧，请再试一次。'],
+  ['This is not the token of this server.', '令牌不正确。'],
+  ['Too many wrong tokens came from your address: try again in {} s.', '错误次数过多，请在 {} 秒后重试。'],
+
+  // cameras
+  ["The camera's address holds a space or a control character: {}.", '摄像头地址中含有空格或控制字符：{}。'],
+  ["The camera's address cannot be read ({}): {}.", '摄像头地址有误（{}）：{}。'],
+  ['No camera is spoken to by {}://: {}.', '不支持 {}:// 类型的摄像头地址：{}。'],
+  ["The camera's address names no host: {}.", '摄像头地址中没有主机名：{}。'],
+  ["The camera's address needs a port: {}.", '摄像头地址中需要端口：{}。'],
+  ['Addresses with {}:// are not allowed here: use one with {}.', '本服务器不允许 {}:// 地址，请使用 {}。'],
+  ['The operator of this server has not allowed network cameras (--stream-schemes).', '管理员未开放网络摄像头（--stream-schemes）。'],
+  [
+    "The camera's address {}, which the operator has not allowed: start the server with --stream-networks and the camera's network to allow it.",
+    '摄像头地址{}，管理员未允许访问。可用 --stream-networks 加上摄像头所在网段启动服务器。',
+  ],
+  ['is in a private network', '位于内网'],
+  ['is this machine itself', '是服务器本机'],
+  ['is link-local', '是链路本地地址'],
+  ['is a multicast address', '是组播地址'],
+  ['is not public', '不是公网地址'],
+  ["There is no host named {}: check the camera's address and this server's DNS.", '找不到主机 {}，请检查摄像头地址和服务器的 DNS。'],
+  [
+    "The camera refuses the connection: check the port, and whether the camera's service is switched on.",
+    '摄像头拒绝连接，请检查端口以及摄像头的服务是否已开启。',
+  ],
+  ['The camera cannot be reached: check its address, its power and the network.', '无法连接摄像头，请检查地址、电源和网络。'],
+  [
+    'The camera cannot be reached by SRT: check its address and port, and that it listens (mode listener).',
+    '无法通过 SRT 连接摄像头，请检查地址和端口，并确认其为 listener 模式。',
+  ],
+  ['The camera refuses the user or the password: one of them is wrong or missing.', '摄像头拒绝登录：用户名或密码错误或缺失。'],
+  [
+    'The camera refuses the passphrase, or the stream id: one of them is wrong or missing.',
+    '摄像头拒绝连接：密码短语（passphrase）或 streamid 错误或缺失。',
+  ],
+  ['The camera has no stream at this path: check the address.', '摄像头在此路径下没有视频流，请检查地址。'],
+  ['The camera serves as many viewers as it can: end another one, or try again later.', '摄像头的连接数已满，请断开其他连接或稍后重试。'],
+  ['The camera answers with the error {}.', '摄像头返回错误 {}。'],
+  [
+    'The camera gave no picture within {} s: check the address and whether the camera is switched on.',
+    '摄像头 {} 秒内没有画面，请检查地址以及摄像头是否已开启。',
+  ],
+  ['The camera has given no picture for {} s.', '摄像头已有 {} 秒没有画面。'],
+  ['The camera has ended the stream.', '摄像头结束了视频流。'],
+  ['The connection to the camera broke.', '与摄像头的连接中断。'],
+  ['The camera broke the connection before it answered.', '摄像头在应答之前断开了连接。'],
+  ['The camera broke the connection before the first picture.', '摄像头在第一帧之前断开了连接。'],
+  ["The camera's stream is damaged: its pictures cannot be decoded any more.", '摄像头的视频流已损坏，无法继续解码。'],
+  ["The camera's stream is damaged: not one picture of it could be decoded.", '摄像头的视频流已损坏，没有一帧能够解码。'],
+  [
+    "The camera's stream is in a format ({}) that this server has no decoder for: switch the camera to H.264.",
+    '服务器没有 {} 格式的解码器，请将摄像头切换为 H.264。',
+  ],
+  ["The camera's stream is encrypted (DRM): the server cannot see its pictures.", '摄像头的视频流已加密（DRM），服务器无法读取画面。'],
+  [
+    "The address gives a web page, not a stream: use the address of the camera's video, which its manual names.",
+    '该地址是网页而不是视频流，请使用摄像头说明书中的视频地址。',
+  ],
+  [
+    "The address gives a still picture, not a stream: use the address of the camera's video.",
+    '该地址是静态图片而不是视频流，请使用摄像头的视频地址。',
+  ],
+  ['The address gives no video.', '该地址没有视频。'],
+  ['What comes from the address is no video stream that this server knows.', '该地址返回的不是服务器支持的视频流。'],
+  ['What answers at this address does not speak HTTP: check the port.', '该地址的服务不是 HTTP，请检查端口。'],
+  [
+    'The camera does not speak TLS at this port, or only an old one: check the scheme and the port.',
+    '摄像头在此端口不支持 TLS 或版本过旧，请检查协议和端口。',
+  ],
+  [
+    "The camera's certificate has expired: renew it, and check the clocks of camera and server.",
+    '摄像头的证书已过期，请更新证书，并检查摄像头和服务器的时钟。',
+  ],
+  ["The camera's certificate is for another name: use the name that the certificate has.", '摄像头的证书属于其他名称，请使用证书中的名称。'],
+  [
+    "The camera's picture of {} pixels is larger than the {} pixels that this server takes: choose a smaller resolution in the camera.",
+    '摄像头画面有 {} 像素，超过服务器允许的 {} 像素，请在摄像头中降低分辨率。',
+  ],
+  ['{} live streams run already: end one, or try again in a minute.', '已有 {} 路实时画面在运行，请结束其中一路或稍后重试。'],
+  ['There is no such stream; it may have ended.', '没有这一路画面，可能已经结束。'],
+  ['No picture has come from this stream yet: record it when there is one.', '还没有画面，有画面后才能录制。'],
+  ['This stream is being recorded already: stop that recording first.', '正在录制中，请先停止当前录制。'],
+  ['No picture came while it was recorded: there is nothing to save.', '录制期间没有画面，没有可保存的内容。'],
+  ["The server's disk is nearly full: the recording was ended here.", '服务器磁盘将满，录制已在此结束。'],
+  ['The server was ended while it recorded: the end may be missing.', '录制时服务器被终止，末尾可能缺失。'],
+  ['The server was ended while it recorded, and the file cannot be used.', '录制时服务器被终止，文件无法使用。'],
+  [
+    "All of this server's UDP ports for WebRTC ({}-{}) are taken: try again later, or allow more of them with --udp-ports.",
+    '服务器的 WebRTC UDP 端口（{}-{}）已用完，请稍后重试，或用 --udp-ports 增加端口。',
+  ],
+  [
+    'The camera could not be reached by WebRTC: the network between lets no UDP through. Try another network, or ask the operator for a TURN server.',
+    'WebRTC 无法连接：网络不允许 UDP 通过。请更换网络，或联系管理员配置 TURN 服务器。',
+  ],
+  ['The camera sent nothing for {} s and was taken for gone: connect it again.', '摄像头 {} 秒没有发送画面，已断开，请重新连接。'],
 ];

@@ -6,14 +6,17 @@ import zh from './said-zh.js';
 const KNOWN = { zh: zh.map(([words, own]) => [pattern(words), own]) };
 
 /** What the server has said, for a person. Words that nobody has translated stay, and it is told whose they are. */
-export function said(words) {
+export const said = (words) => known(words) ?? t('error.said', { words });
+
+function known(words) {
   for (const [form, own] of KNOWN[language()] ?? []) {
     const found = form.exec(words);
     if (!found) continue;
     let hole = 0;
-    return own.replace(/\{\}/g, () => found[(hole += 1)]);
+    // What stands in a hole may be words too.
+    return own.replace(/\{\}/g, () => known(found[(hole += 1)]) ?? found[hole]);
   }
-  return t('error.said', { words });
+  return null;
 }
 
 function pattern(words) {

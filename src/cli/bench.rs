@@ -190,7 +190,7 @@ impl Whole {
         let files = Files::open(folder)?;
         let store = Store::open(&files.database())?;
         let retention = Retention { age: None, bytes: None };
-        let settings = JobSettings { limits: limits.clone(), max_queue: 1, max_running: 1, retention };
+        let settings = JobSettings { limits: limits.clone(), max_queue: 1, max_running: 1, keep_free: 0, retention };
         let jobs = Jobs::new(files, store, vec![model.clone()], Arc::new(Meter::new()), settings);
         let info = model.info();
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;

@@ -15,7 +15,7 @@ use std::{
 
 pub use engine::{EngineOptions, Precision, Provider};
 pub use live::{IceServer, LiveSettings};
-pub use secure::SecureSettings;
+pub use secure::{SecureSettings, TlsSource, Token};
 
 /// Which models are served and how they run; shared by all subcommands that detect.
 #[derive(Clone, Debug, clap::Args)]
@@ -123,7 +123,7 @@ pub struct ServeSettings {
     /// Largest upload, e.g. 500MB or 8GiB.
     #[arg(long, env = "SIGHTGLASS_MAX_UPLOAD", value_name = "BYTES", default_value = "8GiB", value_parser = parse_bytes)]
     pub max_upload: u64,
-    /// Disk space that uploads leave free.
+    /// Disk space that uploads and live recordings leave free.
     #[arg(long, env = "SIGHTGLASS_KEEP_FREE", value_name = "BYTES", default_value = "256MiB", value_parser = parse_bytes)]
     pub keep_free: u64,
     /// Videos that may wait for their turn; one more upload is told to come back later.
@@ -135,10 +135,10 @@ pub struct ServeSettings {
     /// Viewers (WebSockets) at the same time.
     #[arg(long, env = "SIGHTGLASS_MAX_VIEWERS", value_name = "N", default_value_t = 1000)]
     pub max_viewers: usize,
-    /// Delete finished videos after so many days [default: keep].
+    /// Delete finished videos and live recordings after so many days [default: keep].
     #[arg(long, env = "SIGHTGLASS_KEEP_DAYS", value_name = "DAYS")]
     pub keep_days: Option<f64>,
-    /// Delete the oldest finished videos when all files together take more, e.g. 100GB [default: keep].
+    /// Delete the oldest of them when all files together take more, e.g. 100GB [default: keep].
     #[arg(long, env = "SIGHTGLASS_KEEP_BYTES", value_name = "BYTES", value_parser = parse_bytes)]
     pub keep_bytes: Option<u64>,
     /// Further origin whose pages may call this server, e.g. https://example.org (the server's own always may).

@@ -3,6 +3,8 @@
 //! ```text
 //! sightglass.db     the store            lock         held by the one process that uses the folder
 //! uploads/ID.part   half uploads         videos/ID/   source, recording-ID.avi
+//! recordings/       ID.avi of live streams
+//! access/           token and key        tls/         the server's own certificate (both written by `web`)
 //! ```
 //! Names are ids of our own making; nothing a user wrote becomes a path.
 
@@ -45,7 +47,7 @@ impl Files {
             // Whoever was sending these is gone together with the process that received them.
             fs::remove_dir_all(&uploads).map_err(explain)?;
         }
-        for folder in [&uploads, &root.join("videos"), &root.join("cache")] {
+        for folder in [&uploads, &root.join("videos"), &root.join("recordings"), &root.join("cache")] {
             fs::create_dir_all(folder).map_err(explain)?;
         }
         Ok(Self { root: root.to_path_buf(), _lock: lock })
@@ -78,6 +80,27 @@ impl Files {
     /// Where a recording grows until it is whole.
     pub fn recording_part(&self, video: &str, id: &str) -> PathBuf {
         self.video(video).join(format!("recording-{id}.part"))
+    }
+
+    /// A live stream's recording.
+    pub fn live_recording(&self, id: &str, format: Format) -> PathBuf {
+        self.root.join("recordings").join(format!("{id}.{}", format.as_str()))
+    }
+
+    /// Where a live stream's recording grows until it is whole.
+    pub fn live_recording_part(&self, id: &str) -> PathBuf {
+        self.root.join("recordings").join(format!("{id}.part"))
+    }
+
+    /// Removes files of live recordings whose names nobody knows.
+    pub fn remove_live_recordings_but(&self, known: impl Fn(&str) -> bool) -> Result<()> {
+        for entry in fs::read_dir(self.root.join("recordings"))?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !known(&name) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes a finished upload the source of video `id`; on disk before it returns.

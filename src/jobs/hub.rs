@@ -47,7 +47,7 @@ impl Hub {
     /// Announces a recording to those who follow its video.
     pub fn publish_recording(&self, recording: &Recording) {
         let mut channels = self.lock();
-        if let Some(sender) = channels.get(&recording.video) {
+        if let Some(sender) = recording.video.as_ref().and_then(|video| channels.get(video)) {
             sender.send_modify(|snapshot| {
                 snapshot.recordings.retain(|r| r.id != recording.id && !r.state.is_final());
                 snapshot.recordings.push(recording.clone());

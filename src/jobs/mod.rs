@@ -1,12 +1,13 @@
 //! Work that outlives a request: videos, recordings, and the store that remembers them.
 //!
 //! A video is worked on by one thread ([`detect`]), a recording by another ([`record`]); [`Jobs`] starts, counts and
-//! stops them. What they find goes to the [`Store`] first and is then announced through the [`Hub`]; viewers
+//! stops them. Live streams ([`live`]) have a thread each and keep nothing but recordings. What videos' workers find goes to the [`Store`] first and is then announced through the [`Hub`]; viewers
 //! read frames from the store, so a slow or late one gets the very same events and costs no memory.
 
 mod detect;
 mod files;
 mod hub;
+mod live;
 mod queue;
 mod record;
 mod recording;
@@ -15,11 +16,16 @@ mod retention;
 mod stop;
 mod store;
 mod store_recordings;
+mod store_streams;
 mod timing;
 mod video;
 
 pub use files::{Files, free_bytes};
 pub use hub::{Hub, Snapshot};
+pub use live::{
+    Direct, Follower, Manner, NewNetworkStream, Shown, Stream, StreamInfo, StreamKind, StreamSettings, StreamState,
+    Streams, Wishes,
+};
 pub use queue::{JobSettings, Jobs};
 pub use recording::{Recording, RecordingOptions, RecordingState};
 pub use retention::Retention;

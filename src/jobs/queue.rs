@@ -29,6 +29,8 @@ pub struct JobSettings {
     pub limits: Limits,
     pub max_queue: usize,
     pub max_running: usize,
+    /// Disk space that recordings of live streams leave free, in bytes.
+    pub keep_free: u64,
     pub retention: Retention,
 }
 
@@ -109,7 +111,7 @@ impl Jobs {
     }
 
     fn check_room(&self, lanes: &Lanes) -> Result<()> {
-        if self.stopping.load(Ordering::Relaxed) {
+        if self.is_stopping() {
             return Err(fault!(Unavailable, "The server is stopping: try again in a minute."));
         }
         let most = self.settings.max_queue;
@@ -243,7 +245,9 @@ impl Jobs {
         }
         let recording = self.store.insert_recording(&Recording {
             id: new_id(),
-            video: video.id,
+            video: Some(video.id),
+            stream: None,
+            name: None,
             format: options.format,
             state: RecordingState::Queued,
             frames_done: 0,
@@ -265,6 +269,28 @@ impl Jobs {
         self.store
             .recording(id)?
             .ok_or_else(|| fault!(NotFound, "There is no such recording; it may have been deleted."))
+    }
+
+    /// Deletes an ended recording and its file.
+    pub fn delete_recording(&self, id: &str) -> Result<()> {
+        let recording = self.recording(id)?;
+        if !recording.state.is_final() {
+            return Err(fault!(Conflict, "This recording is being written: stop it, or wait for its end."));
+        }
+        let file = match &recording.video {
+            Some(video) => self.files.recording(video, id, recording.format),
+            None => self.files.live_recording(id, recording.format),
+        };
+        self.store.delete_recording(id)?;
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// No new work is taken on.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Ends the engines, after [`Jobs::shut_down`].

@@ -23,8 +23,9 @@ pub(super) fn run(jobs: &Jobs, id: &str, stop: &Stop) {
     let Ok(Some(mut recording)) = jobs.store.recording(id) else { return };
     recording.state = RecordingState::Encoding;
     tell(jobs, &recording);
-    let part = jobs.files.recording_part(&recording.video, id);
-    let outcome = record(jobs, &mut recording, stop);
+    let Some(video) = recording.video.clone() else { return };
+    let part = jobs.files.recording_part(&video, id);
+    let outcome = record(jobs, &video, &mut recording, stop);
     if stop.asked() {
         let _ = std::fs::remove_file(part);
         return;
@@ -52,8 +53,8 @@ fn tell(jobs: &Jobs, recording: &Recording) {
 }
 
 /// Returns the size of the file in bytes.
-fn record(jobs: &Jobs, recording: &mut Recording, stop: &Stop) -> Result<u64> {
-    let video = jobs.video(&recording.video)?;
+fn record(jobs: &Jobs, video: &str, recording: &mut Recording, stop: &Stop) -> Result<u64> {
+    let video = jobs.video(video)?;
     let timing = Timing::new(&jobs.store.times(video.seq)?, video.frame_rate.as_deref());
     let part = jobs.files.recording_part(&video.id, &recording.id);
     let mut source = FileSource::open(&video.id, &jobs.files.source(&video.id), &jobs.settings.limits)?;
@@ -69,8 +70,7 @@ fn record(jobs: &Jobs, recording: &mut Recording, stop: &Stop) -> Result<u64> {
         let mut found: Vec<Detection> = serde_json::from_str(&row.detections)
             .map_err(|error| Error::internal("Stored detections cannot be read.", error))?;
         let options = &recording.options;
-        found.retain(|d| options.threshold.is_none_or(|threshold| d.score >= threshold));
-        found.retain(|d| options.classes.as_ref().is_none_or(|classes| classes.contains(&d.class_id)));
+        found.retain(|detection| options.shows(detection));
         let drawn = annotate(&frame, &found, style);
         let encoder = match &mut encoder {
             Some(encoder) => encoder,

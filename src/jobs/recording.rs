@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::media::Format;
+use crate::{event::Detection, media::Format};
 
 /// Where a recording's work stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -56,6 +56,14 @@ pub struct RecordingOptions {
     pub classes: Option<Vec<u32>>,
 }
 
+impl RecordingOptions {
+    /// Is this detection drawn?
+    pub fn shows(&self, detection: &Detection) -> bool {
+        self.threshold.is_none_or(|threshold| detection.score >= threshold)
+            && self.classes.as_ref().is_none_or(|classes| classes.contains(&detection.class_id))
+    }
+}
+
 impl Default for RecordingOptions {
     fn default() -> Self {
         Self { format: Format::Avi, threshold: None, labels: true, scores: true, classes: None }
@@ -66,8 +74,12 @@ impl Default for RecordingOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Recording {
     pub id: String,
-    /// Id of the video it is made of.
-    pub video: String,
+    /// Id of the video it is made of; null for one of a live stream.
+    pub video: Option<String>,
+    /// Id of the live stream that it was written from; null for one of a video.
+    pub stream: Option<String>,
+    /// The live stream's name, by which the file is named.
+    pub name: Option<String>,
     #[schema(value_type = String, example = "avi")]
     pub format: Format,
     pub state: RecordingState,

@@ -15,11 +15,13 @@ impl Store {
         let connection = self.write();
         connection
             .execute(
-                "INSERT INTO recordings (id, video, format, options, state, frames_total, created_at)
-                 VALUES (?1,?2,?3,?4,?5,?6,?7)",
+                "INSERT INTO recordings (id, video, stream, name, format, options, state, frames_total, created_at)
+                 VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)",
                 params![
                     recording.id,
                     recording.video,
+                    recording.stream,
+                    recording.name,
                     recording.format.as_str(),
                     options,
                     recording.state.as_str(),
@@ -56,10 +58,11 @@ impl Store {
         })
     }
 
-    /// All recordings in one of these states, oldest first.
+    /// All recordings of videos in one of these states, oldest first.
     pub fn recordings_in(&self, states: &[RecordingState]) -> Result<Vec<Recording>> {
         self.read(|connection| {
-            let mut query = connection.prepare("SELECT * FROM recordings WHERE state=?1 ORDER BY seq")?;
+            let sql = "SELECT * FROM recordings WHERE state=?1 AND video IS NOT NULL ORDER BY seq";
+            let mut query = connection.prepare(sql)?;
             let mut recordings = Vec::new();
             for state in states {
                 for recording in query.query_map([state.as_str()], recording_of_row)? {
@@ -79,6 +82,32 @@ impl Store {
         })
     }
 
+    /// All recordings of live streams that are not ended, oldest first.
+    pub fn live_recordings_in_work(&self) -> Result<Vec<Recording>> {
+        self.read(|connection| {
+            let sql =
+                "SELECT * FROM recordings WHERE stream IS NOT NULL AND state NOT IN ('done', 'failed') ORDER BY seq";
+            connection.prepare(sql)?.query_map([], recording_of_row)?.collect()
+        })
+    }
+
+    /// All ended recordings of live streams, oldest first.
+    pub fn live_recordings_ended(&self) -> Result<Vec<Recording>> {
+        self.read(|connection| {
+            let sql = "SELECT * FROM recordings WHERE stream IS NOT NULL AND state IN ('done', 'failed') ORDER BY seq";
+            connection.prepare(sql)?.query_map([], recording_of_row)?.collect()
+        })
+    }
+
+    /// Recordings of a live stream before `cursor` (a `seq`; None: from the newest), newest first.
+    pub fn recordings_of_stream(&self, stream: &str, cursor: Option<i64>, limit: usize) -> Result<Vec<Recording>> {
+        self.read(|connection| {
+            let sql = "SELECT * FROM recordings WHERE stream=?1 AND seq<?2 ORDER BY seq DESC LIMIT ?3";
+            let mut query = connection.prepare(sql)?;
+            query.query_map(params![stream, cursor.unwrap_or(i64::MAX), limit as i64], recording_of_row)?.collect()
+        })
+    }
+
     /// Forgets one recording.
     pub fn delete_recording(&self, id: &str) -> Result<bool> {
         Ok(self.write().execute("DELETE FROM recordings WHERE id=?1", [id]).map_err(explain)? > 0)
@@ -90,6 +119,8 @@ fn recording_of_row(row: &Row<'_>) -> rusqlite::Result<Recording> {
     Ok(Recording {
         id: row.get("id")?,
         video: row.get("video")?,
+        stream: row.get("stream")?,
+        name: row.get("name")?,
         format: options.format,
         state: RecordingState::parse(&row.get::<_, String>("state")?),
         frames_done: row.get::<_, i64>("frames_done")? as u64,

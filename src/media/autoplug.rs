@@ -63,7 +63,10 @@ impl Findings {
 
 /// Findings that GStreamer's threads write and the reader reads.
 #[derive(Clone, Default)]
-pub struct Watch(Arc<Mutex<Findings>>);
+pub struct Watch(Arc<Mutex<Findings>>, Door);
+
+/// The caps name of what a live source gives (`application/x-rtp`), which no file may be.
+type Door = Option<&'static str>;
 
 impl Watch {
     pub fn lock(&self) -> MutexGuard<'_, Findings> {
@@ -72,8 +75,8 @@ impl Watch {
 
     /// Follows a `decodebin name=decode` and guards the converters behind it against pictures of more than
     /// `max_pixels`.
-    pub fn attach(pipeline: &gst::Pipeline, max_pixels: u64, full_range: bool) -> Self {
-        let watch = Self::default();
+    pub fn attach(pipeline: &gst::Pipeline, max_pixels: u64, full_range: bool, door: Door) -> Self {
+        let watch = Self(Arc::default(), door);
         if let Some(decode) = pipeline.by_name("decode") {
             watch.follow(&decode, pipeline.by_name("convert"), max_pixels);
             watch.prepare_decoders(&decode, full_range);
@@ -137,12 +140,15 @@ impl Watch {
         };
         let name = structure.name().as_str();
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.1 == Some(name) && !behind_demuxer(pad) {
+            return true;
+        }
         if CONTAINERS.contains(&name) && structure.get::<bool>("systemstream") != Ok(false) {
             return true;
         }
         match name.split('/').next() {
             Some("video") => {}
-            Some("image") if behind_demuxer(pad) || found.video => {}
+            Some("image") if behind_demuxer(pad) || is_behind(pad, "Depayloader") || found.video => {}
             Some("audio") => {
                 found.sound = true;
                 return false;
@@ -304,7 +310,12 @@ fn encoded(caps: &gst::CapsRef) -> Option<Size> {
 
 /// Does the pad show what a demuxer found, and not the file itself?
 fn behind_demuxer(pad: &gst::Pad) -> bool {
-    maker(pad).and_then(|factory| factory.metadata("klass").map(|klass| klass.contains("Demux"))).unwrap_or(false)
+    is_behind(pad, "Demux")
+}
+
+/// Does the pad show what an element of this class made?
+fn is_behind(pad: &gst::Pad, class: &str) -> bool {
+    maker(pad).and_then(|factory| factory.metadata("klass").map(|klass| klass.contains(class))).unwrap_or(false)
 }
 
 /// The factory of the element whose pad this is, or whose pad a ghost pad or a queue of decodebin shows.

@@ -13,7 +13,7 @@ use super::{Rate, Template, Value, decode::utf8, shape};
 use crate::{
     error::{Error, Result},
     fault,
-    frame::{Frame, Size},
+    frame::{Frame, Range, Size},
 };
 
 /// Pictures that wait for the encoder at most.
@@ -157,6 +157,7 @@ impl Encoder {
     /// [`Internal`](crate::error::Kind::Internal) when the encoder fails or stalls.
     pub fn push(&mut self, frame: &Frame, time: f64, duration: f64) -> Result<()> {
         self.wait(|encoder| encoder.source.current_level_buffers() < QUEUE)?;
+        let frame = &shape::ranged(frame, Range::Limited);
         let caps = shape::input(frame, self.rate);
         if self.caps.as_ref() != Some(&caps) {
             self.source.set_caps(Some(&caps));

@@ -1,15 +1,21 @@
-//! GStreamer lives here and nowhere else: pipelines as data, decoding, encoding, JPEG pictures.
+//! GStreamer lives here and nowhere else: pipelines as data, decoding, encoding, JPEG pictures, live sources.
 
 mod autoplug;
 mod container;
 mod decode;
 mod encode;
+mod jpeg;
 mod live;
+mod lockstep;
+mod mend;
 mod moov;
+mod network;
 mod pictures;
+mod pushed;
 mod running;
 mod sample;
 mod shape;
+mod still;
 mod template;
 mod verdict;
 mod webrtc;
@@ -21,8 +27,12 @@ use gstreamer as gst;
 pub use crate::config::Limits;
 pub use decode::{FileSource, MediaInfo};
 pub use encode::{Encoder, Format};
+pub use jpeg::JpegEncoder;
 pub use live::{Arrival, LiveFrame, LiveSource};
+pub use mend::mend_avi;
+pub use network::{NetworkRules, NetworkSource, StreamAddress};
 pub use pictures::{FilePictures, Picture};
+pub use pushed::{PushedSource, Pusher, pushed};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 pub use webrtc::{Channel, OnMessage, WebRtcOptions, WebRtcSource};
 
@@ -65,6 +75,7 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
     const BAD: &str = "gstreamer1.0-plugins-bad";
     const UGLY: &str = "gstreamer1.0-plugins-ugly";
     const LIBAV: &str = "gstreamer1.0-libav";
+    const NICE: &str = "gstreamer1.0-nice";
     [
         ("filesrc", "reading files", CORE),
         ("decodebin", "finding the right decoder", BASE),
@@ -77,6 +88,16 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
         ("matroskademux", "MKV and WebM files", GOOD),
         ("avidemux", "AVI files", GOOD),
         ("tsdemux", "MPEG-TS files", BAD),
+        ("webrtcbin", "cameras by WebRTC", BAD),
+        ("nicesrc", "WebRTC through the network (ICE)", NICE),
+        ("dtlssrtpdec", "WebRTC's encryption", BAD),
+        ("srtpdec", "WebRTC's encryption", BAD),
+        ("sctpdec", "WebRTC's data channel", BAD),
+        ("rtph264depay", "cameras by WebRTC", GOOD),
+        ("rtspsrc", "RTSP cameras", GOOD),
+        ("rtpjitterbuffer", "RTSP cameras", GOOD),
+        ("srtsrc", "SRT cameras", BAD),
+        ("appsrc", "HTTP cameras", BASE),
         ("h264parse", "H.264", BAD),
         ("avdec_h264", "decoding H.264", LIBAV),
         ("avdec_h265", "decoding H.265", LIBAV),
@@ -84,6 +105,8 @@ pub fn elements() -> Vec<(&'static str, &'static str, &'static str, bool)> {
         ("vp8dec", "decoding VP8", GOOD),
         ("vp9dec", "decoding VP9", GOOD),
         ("jpegdec", "decoding motion JPEG", GOOD),
+        ("pngdec", "PNG pictures of cameras", GOOD),
+        ("webpdec", "WebP pictures of cameras", BAD),
         ("jpegenc", "pictures for browsers that cannot decode the file", GOOD),
         ("webrtcbin", "cameras by WebRTC", BAD),
         ("nicesrc", "cameras by WebRTC: ways through the network", "gstreamer1.0-nice"),

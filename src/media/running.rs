@@ -57,7 +57,7 @@ impl Running {
             .ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no appsink named sink"))?;
         let bus =
             pipeline.bus().ok_or_else(|| Error::internal("A media pipeline of the server is broken.", "no bus"))?;
-        let watch = Watch::attach(&pipeline, limits.max_pixels, full_range);
+        let watch = Watch::attach(&pipeline, limits.max_pixels, full_range, None);
         lend_strides(&sink);
         let running = Self {
             pipeline,

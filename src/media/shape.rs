@@ -12,7 +12,7 @@ use crate::{
 /// What a frame is, as caps.
 pub fn input(frame: &Frame, rate: Rate) -> gst::Caps {
     let (format, colour) = match &frame.pixels {
-        Pixels::I420 { colour, .. } => ("I420", colorimetry(Colour { range: Range::Limited, ..*colour })),
+        Pixels::I420 { colour, .. } => ("I420", colorimetry(*colour)),
         Pixels::Bgr(_) => ("BGR", "sRGB"),
     };
     caps(format, frame.size, colour).field("framerate", gst::Fraction::new(rate.num as i32, rate.den as i32)).build()
@@ -60,16 +60,35 @@ const fn colorimetry(colour: Colour) -> &'static str {
     }
 }
 
-/// Wraps a frame's planes; copies only those of full range, to bring them to the limited one: GStreamer
-/// 1.22's videoconvert does that only where the matrix changes too.
-pub fn buffer(frame: &Frame) -> Result<gst::Buffer> {
-    let squeezed: [Plane; 3];
-    let (format, planes): (_, &[Plane]) = match &frame.pixels {
-        Pixels::I420 { planes, colour: Colour { range: Range::Full, .. } } => {
-            let [luma, cb, cr] = planes;
-            squeezed = [squeeze(luma, 16.0, 219.0), squeeze(cb, 16.0, 224.0), squeeze(cr, 16.0, 224.0)];
-            (gst_video::VideoFormat::I420, &squeezed)
+/// The frame in another range (ITU-T H.273, 8.3), copied only where its own is not that. GStreamer 1.22's videoconvert
+/// changes the range only where the matrix changes too.
+pub fn ranged(frame: &Frame, range: Range) -> Frame {
+    let pixels = match &frame.pixels {
+        Pixels::I420 { planes: [luma, cb, cr], colour } if colour.range != range => {
+            // Levels from black to white, and those of chroma, around 128.
+            let map = |plane: &Plane, span: f64, (from, to): (f64, f64)| {
+                let level = |sample: usize| match range {
+                    Range::Limited => (sample as f64 - from) * span / 255.0 + to,
+                    Range::Full => (sample as f64 - to) * 255.0 / span + from,
+                };
+                let table: [u8; 256] = std::array::from_fn(|sample| level(sample).round() as u8);
+                Plane {
+                    data: plane.data.iter().map(|sample| table[usize::from(*sample)]).collect(),
+                    stride: plane.stride,
+                }
+            };
+            let planes =
+                [map(luma, 219.0, (0.0, 16.0)), map(cb, 224.0, (128.0, 128.0)), map(cr, 224.0, (128.0, 128.0))];
+            Pixels::I420 { planes, colour: Colour { range, ..*colour } }
         }
+        pixels => pixels.clone(),
+    };
+    Frame { pixels, ..frame.clone() }
+}
+
+/// Wraps a frame's planes; copies nothing.
+pub fn buffer(frame: &Frame) -> Result<gst::Buffer> {
+    let (format, planes): (_, &[Plane]) = match &frame.pixels {
         Pixels::I420 { planes, .. } => (gst_video::VideoFormat::I420, planes),
         Pixels::Bgr(plane) => (gst_video::VideoFormat::Bgr, std::slice::from_ref(plane)),
     };
@@ -98,10 +117,4 @@ pub fn buffer(frame: &Frame) -> Result<gst::Buffer> {
         .map_err(|error| Error::internal("The server could not write a picture into the video.", error))?;
     }
     Ok(buffer)
-}
-
-/// Maps samples from 0..=255 to `low..=low + span` (ITU-T H.273, 8.3).
-fn squeeze(plane: &Plane, low: f64, span: f64) -> Plane {
-    let table: [u8; 256] = std::array::from_fn(|sample| (low + sample as f64 * span / 255.0).round() as u8);
-    Plane { data: plane.data.iter().map(|sample| table[usize::from(*sample)]).collect(), stride: plane.stride }
 }

@@ -4,6 +4,7 @@
 
 pub mod draw;
 pub mod geometry;
+pub mod mark;
 pub mod nms;
 pub mod picture;
 pub mod tensor;

@@ -10,7 +10,7 @@ use warp::{
     http::{HeaderMap, Method, header},
 };
 
-use super::{Web, problem::Rejected};
+use super::{Web, access::Visitor, problem::Rejected};
 
 /// Passes requests from pages of this server, of allowed origins, and from programs.
 pub fn check(web: &Arc<Web>) -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
@@ -18,8 +18,10 @@ pub fn check(web: &Arc<Web>) -> impl Filter<Extract = (), Error = Rejection> + C
     warp::method()
         .and(warp::header::headers_cloned())
         .and(warp::host::optional())
-        .and_then(move |method: Method, headers: HeaderMap, host: Option<warp::host::Authority>| {
-            let allowed = allowed(&method, &headers, host.as_ref().map(|h| h.as_str()), &web.allow_origin);
+        .and(warp::ext::get::<Visitor>())
+        .and_then(move |method: Method, headers: HeaderMap, host: Option<warp::host::Authority>, visitor: Visitor| {
+            let host = host.as_ref().map(|host| host.as_str());
+            let allowed = allowed(&method, &headers, host, visitor.https, &web.allow_origin);
             async move {
                 if allowed {
                     return Ok(());
@@ -32,22 +34,25 @@ pub fn check(web: &Arc<Web>) -> impl Filter<Extract = (), Error = Rejection> + C
         .untuple_one()
 }
 
-fn allowed(method: &Method, headers: &HeaderMap, host: Option<&str>, allow: &[String]) -> bool {
+fn allowed(method: &Method, headers: &HeaderMap, host: Option<&str>, https: bool, allow: &[String]) -> bool {
     let upgrade = headers.contains_key(header::UPGRADE) || headers.contains_key("sec-websocket-key");
     if matches!(*method, Method::GET | Method::HEAD) && !upgrade {
         return true;
     }
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    authority.is_some() && authority == host || allow.iter().any(|allowed| allowed.trim_end_matches('/') == origin)
+    let own = origin.split_once("://").is_some_and(|(scheme, authority)| {
+        // Where this server itself speaks HTTPS, a page that came by plain HTTP is not its own. Where a proxy does, it is.
+        Some(authority) == host && (scheme == "https" || scheme == "http" && !https)
+    });
+    own || allow.iter().any(|allowed| allowed.trim_end_matches('/') == origin)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ask(method: Method, origin: Option<&str>, upgrade: bool) -> bool {
+    fn ask_by(https: bool, method: Method, origin: Option<&str>, upgrade: bool) -> bool {
         let mut headers = HeaderMap::new();
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().expect("a header value"));
@@ -55,7 +60,11 @@ mod tests {
         if upgrade {
             headers.insert(header::UPGRADE, "websocket".parse().expect("a header value"));
         }
-        allowed(&method, &headers, Some("box:8080"), &["https://good.example".into()])
+        allowed(&method, &headers, Some("box:8080"), https, &["https://good.example".into()])
+    }
+
+    fn ask(method: Method, origin: Option<&str>, upgrade: bool) -> bool {
+        ask_by(false, method, origin, upgrade)
     }
 
     #[test]
@@ -66,5 +75,8 @@ mod tests {
         );
         assert!(!ask(Method::GET, Some("http://evil.example"), true) && !ask(Method::DELETE, Some("null"), false));
         assert!(!ask(Method::POST, Some("http://box:8080.evil.example"), false));
+        assert!(ask(Method::POST, Some("https://box:8080"), false), "a proxy speaks HTTPS for us");
+        assert!(ask_by(true, Method::POST, Some("https://box:8080"), false));
+        assert!(!ask_by(true, Method::POST, Some("http://box:8080"), false), "someone in between made that page");
     }
 }

@@ -6,31 +6,37 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use warp::{
     Filter,
     filters::{BoxedFilter, path::FullPath},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header, uri::Authority},
     reply::Response,
 };
 
 use super::{Web, problem::answer, ranged, with};
 use crate::{error::Result, fault};
 
+/// Phones know a certificate by this ending.
+const CERTIFICATE: &str = "certificate.crt";
+
 #[derive(RustEmbed)]
 #[folder = "www/"]
 struct Www;
 
 /// Everything from here alone; pictures and videos also from the page's own memory.
-const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; \
-    object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; \
+    object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; connect-src 'self'";
 
-/// Headers that every answer carries.
-pub fn secure(headers: &mut HeaderMap) {
+/// Headers that every answer carries. `host`: by which name the visitor calls this server.
+pub fn secure(headers: &mut HeaderMap, host: Option<&Authority>) {
+    // Safari before 15.5 does not take the sockets of the same host for 'self', so they are named.
+    let sockets = host.map(|host| format!("{POLICY} ws://{host} wss://{host}"));
+    let policy = sockets.and_then(|policy| HeaderValue::from_str(&policy).ok());
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy.unwrap_or(HeaderValue::from_static(POLICY)));
     for (name, value) in [
-        ("content-security-policy", POLICY),
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
         ("referrer-policy", "no-referrer"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
-        ("permissions-policy", "geolocation=(), microphone=(), payment=(), usb=()"),
+        ("permissions-policy", "camera=(self), geolocation=(), microphone=(), payment=(), usb=()"),
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -59,8 +65,13 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
 async fn page(path: FullPath, request: HeaderMap, web: Arc<Web>) -> Result<Response> {
     let name = match path.as_str().trim_start_matches('/') {
         "" => "index.html",
+        "signin" => "signin.html",
+        "camera" => "camera.html",
         name => name,
     };
+    if name == CERTIFICATE {
+        return certificate(&web);
+    }
     if let Some(folder) = &web.www {
         return from_folder(folder, name, &request).await;
     }
@@ -68,8 +79,16 @@ async fn page(path: FullPath, request: HeaderMap, web: Arc<Web>) -> Result<Respo
     Ok(embedded(file, &request))
 }
 
+/// The server's own certificate, for a phone that is to trust it.
+fn certificate(web: &Web) -> Result<Response> {
+    let tls = web.tls.as_ref().filter(|tls| tls.is_self_signed()).ok_or_else(no_page)?;
+    let mut response = Response::new(bytes::Bytes::from(tls.certificate()).into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-x509-ca-cert"));
+    Ok(response)
+}
+
 fn no_page() -> crate::error::Error {
-    fault!(NotFound, "There is no such page; the videos are at /.")
+    fault!(NotFound, "There is no such page; the videos are at / and the cameras at /camera.")
 }
 
 /// A file of a folder in which the page is worked on.

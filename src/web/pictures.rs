@@ -35,7 +35,7 @@ const MAX_WIDTH: u32 = 1280;
 /// A picture and an event belong together when their times differ by less than this (seconds).
 const SAME_TIME: f64 = 0.0005;
 /// Credits that a viewer may pile up.
-const MAX_CREDIT: u32 = 64;
+pub(super) const MAX_CREDIT: u32 = 64;
 
 pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     warp::path!("api" / "videos" / String / "pictures")
@@ -114,7 +114,7 @@ pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> Result<Res
 }
 
 /// How many pictures a viewer's message asks for.
-fn more(message: &Message) -> u32 {
+pub(super) fn more(message: &Message) -> u32 {
     #[derive(Deserialize)]
     #[serde(tag = "type", rename_all = "snake_case")]
     enum Ask {

@@ -28,6 +28,7 @@ pub struct Problem {
 fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::BadRequest => StatusCode::BAD_REQUEST,
+        Kind::Unauthorized => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -56,6 +57,10 @@ pub fn response(error: &Error) -> Response {
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if error.kind == Kind::Unauthorized {
+        // RFC 9110, 11.6.1: a 401 says how to ask. Browsers open no window for this scheme.
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     if matches!(error.kind, Kind::Busy | Kind::Unavailable) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
     }

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use bytes::Buf;
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use warp::{
     Filter, Reply,
     filters::BoxedFilter,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     reply::Response,
 };
 
 use super::{
-    Web, blocking,
+    Web, blocking, body,
     problem::{Problem, answer},
-    ranged, with,
+    ranged,
+    streams::locate,
+    with,
 };
 use crate::{
     error::Result,
@@ -40,7 +42,15 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         .and(with(web))
         .and(warp::header::headers_cloned())
         .and_then(|id, web, headers| answer(file(id, web, headers)));
-    create_route.or(one).unify().or(whole).unify().boxed()
+    let ended = warp::path!("api" / "recordings" / String / "stop")
+        .and(warp::post())
+        .and(with(web))
+        .and_then(|id, web| answer(stop(id, web)));
+    let gone = warp::path!("api" / "recordings" / String)
+        .and(warp::delete())
+        .and(with(web))
+        .and_then(|id, web| answer(delete(id, web)));
+    create_route.or(one).unify().or(whole).unify().or(ended).unify().or(gone).unify().boxed()
 }
 
 /// Starts an annotated copy of a video.
@@ -53,7 +63,17 @@ where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
 {
-    let body = small_body(body).await?;
+    let options = options(body).await?;
+    let recording = blocking(move || web.jobs.add_recording(&id, options)).await?;
+    let mut response = warp::reply::json(&recording).into_response();
+    *response.status_mut() = StatusCode::ACCEPTED;
+    locate(&mut response, &format!("/api/recordings/{}", recording.id));
+    Ok(response)
+}
+
+/// What a request wants written and drawn.
+pub(super) async fn options<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<RecordingOptions> {
+    let body = body::small(body, MOST_OPTIONS).await?;
     let options: RecordingOptions = if body.is_empty() {
         RecordingOptions::default()
     } else {
@@ -67,28 +87,7 @@ where
     if options.threshold.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
         return Err(fault!(BadRequest, "`threshold` must lie between 0 and 1, for example 0.25."));
     }
-    let recording = blocking(move || web.jobs.add_recording(&id, options)).await?;
-    let mut response = warp::reply::json(&recording).into_response();
-    *response.status_mut() = StatusCode::ACCEPTED;
-    if let Ok(location) = HeaderValue::from_str(&format!("/api/recordings/{}", recording.id)) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
-}
-
-/// A body that has no reason to be long, whether or not it says how long it is.
-async fn small_body<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>> {
-    let mut body = std::pin::pin!(body);
-    let mut bytes = Vec::new();
-    while let Some(chunk) = body.next().await {
-        let mut chunk =
-            chunk.map_err(|error| fault!(BadRequest, "The request broke off: try again.").with_cause(error))?;
-        if bytes.len() + chunk.remaining() > MOST_OPTIONS {
-            return Err(fault!(TooLarge, "The body is larger than the {MOST_OPTIONS} bytes that this call takes."));
-        }
-        bytes.extend_from_slice(&chunk.copy_to_bytes(chunk.remaining()));
-    }
-    Ok(bytes)
+    Ok(options)
 }
 
 /// Tells how a recording stands.
@@ -99,16 +98,46 @@ pub async fn get(id: String, web: Arc<Web>) -> Result<Response> {
     Ok(warp::reply::json(&recording).into_response())
 }
 
+/// Ends the recording of a live stream.
+#[utoipa::path(post, path = "/api/recordings/{id}/stop", tag = "recordings", params(("id" = String, Path)),
+    responses((status = 200, body = Recording), (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "It is of a video")))]
+pub async fn stop(id: String, web: Arc<Web>) -> Result<Response> {
+    let recording = blocking(move || web.streams.stop_recording(&id)).await?;
+    Ok(warp::reply::json(&recording).into_response())
+}
+
+/// Deletes a recording and its file.
+#[utoipa::path(delete, path = "/api/recordings/{id}", tag = "recordings", params(("id" = String, Path)),
+    responses((status = 204, description = "Deleted"), (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "It is being written")))]
+pub async fn delete(id: String, web: Arc<Web>) -> Result<Response> {
+    blocking(move || web.jobs.delete_recording(&id)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 /// The annotated file.
 #[utoipa::path(get, path = "/api/recordings/{id}/file", tag = "recordings", params(("id" = String, Path)),
     responses((status = 200, description = "The file", content_type = "video/*"), (status = 206, description = "The range that was asked for"),
         (status = 404, body = Problem), (status = 409, body = Problem, description = "It is not done"), (status = 416, body = Problem)))]
 pub async fn file(id: String, web: Arc<Web>, headers: HeaderMap) -> Result<Response> {
     let jobs = web.jobs.clone();
-    let (recording, video) = blocking(move || {
+    let (recording, stem, path) = blocking(move || {
         let recording = jobs.recording(&id)?;
-        let video = jobs.video(&recording.video)?;
-        Ok((recording, video))
+        let (stem, path) = match &recording.video {
+            Some(video) => {
+                let name = jobs.video(video)?.name;
+                let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem).to_owned();
+                (stem, jobs.files.recording(video, &recording.id, recording.format))
+            }
+            None => {
+                // 2026-11-21T05:21:35.123Z: files of one camera lie in their order.
+                let when = recording.created_at.get(..19).unwrap_or_default().replace(':', "-").replace('T', " ");
+                let name = recording.name.as_deref().unwrap_or("Camera");
+                (format!("{name} {when}"), jobs.files.live_recording(&recording.id, recording.format))
+            }
+        };
+        Ok((recording, stem, path))
     })
     .await?;
     if recording.state != RecordingState::Done {
@@ -118,9 +147,7 @@ pub async fn file(id: String, web: Arc<Web>, headers: HeaderMap) -> Result<Respo
             None => fault!(Conflict, "The recording is not ready: {done} of {total} frames are written."),
         });
     }
-    let path = web.jobs.files.recording(&video.id, &recording.id, recording.format);
     let mut response = ranged::file(&path, &recording.id, recording.format.mime(), &headers).await?;
-    let stem = video.name.rsplit_once('.').map_or(video.name.as_str(), |(stem, _)| stem);
     let name = format!("{stem}-detections.{}", recording.format.as_str());
     response.headers_mut().insert(header::CONTENT_DISPOSITION, ranged::attachment(&name));
     Ok(response)

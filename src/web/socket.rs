@@ -72,8 +72,17 @@ impl Sender {
     }
 }
 
-/// Accepts a socket and runs `serve` on it.
+/// Accepts a socket of small messages and runs `serve` on it.
 pub fn accept<F, Fut>(web: Arc<Web>, ws: Ws, serve: F) -> Result<Response>
+where
+    F: FnOnce(Arc<Web>, Sender, SplitStream<WebSocket>) -> Fut + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    accept_large(web, ws, MAX_MESSAGE, serve)
+}
+
+/// As [`accept`], for messages of up to `most` bytes.
+pub fn accept_large<F, Fut>(web: Arc<Web>, ws: Ws, most: usize, serve: F) -> Result<Response>
 where
     F: FnOnce(Arc<Web>, Sender, SplitStream<WebSocket>) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
@@ -84,7 +93,7 @@ where
         .try_acquire_owned()
         .map_err(|_| fault!(Busy, "As many viewers as this server takes are connected: try again in a minute."))?;
     let tracked = web.sockets.token();
-    let upgrade = ws.max_message_size(MAX_MESSAGE).on_upgrade(move |socket| async move {
+    let upgrade = ws.max_message_size(most).max_frame_size(most).on_upgrade(move |socket| async move {
         let _held = (permit, tracked);
         web.meter.viewers.inc();
         let meter = web.meter.clone();

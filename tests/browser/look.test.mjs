@@ -56,10 +56,11 @@ const words = (page) =>
 
 const HAN = /\p{Script=Han}/u;
 // What stays in Latin letters in Chinese: formats, the model's name, the provider, keys, units.
-const LATIN = /MP4|MOV|MKV|WebM|AVI|Sightglass|shapes|CPU|f32|\bF\b|[KMG]?B/g;
+const LATIN = /MP4|MOV|MKV|WebM|AVI|MJPEG|HLS|\b(rtsps?|https?|srt)\b|Sightglass|shapes|CPU|f32|\bF\b|[KMG]?B/g;
 
 test('Chinese by the address, by the browser, and by the chooser', async () => {
-  for (const options of [{ path: '/?lang=zh' }, { locale: 'zh-CN' }, { path: `/?lang=zh&video=${video.id}` }]) {
+  const cameras = [{ path: '/camera?lang=zh' }, { path: '/camera?lang=zh&tab=network' }];
+  for (const options of [{ path: '/?lang=zh' }, { locale: 'zh-CN' }, { path: `/?lang=zh&video=${video.id}` }, ...cameras]) {
     const page = await open(options);
     assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-Hans');
     assert.equal(await hook(page, 'language').inputValue(), 'zh');
@@ -152,7 +153,7 @@ const contrasts = (page) =>
 
 for (const colorScheme of ['light', 'dark']) {
   test(`letters can be read: ${colorScheme}`, async () => {
-    for (const path of ['/', `/?video=${video.id}`]) {
+    for (const path of ['/', `/?video=${video.id}`, '/camera', '/camera?tab=network']) {
       const page = await open({ path, colorScheme });
       if (path === '/') {
         await upload(page, fixture('junk.mp4'));
@@ -172,7 +173,8 @@ for (const colorScheme of ['light', 'dark']) {
 
 test('nothing goes beyond the width of a phone, and fingers find the buttons', async () => {
   for (const lang of ['en', 'zh']) {
-    for (const path of [`/?lang=${lang}`, `/?lang=${lang}&video=${video.id}`]) {
+    const own = [`/?lang=${lang}`, `/?lang=${lang}&video=${video.id}`];
+    for (const path of [...own, `/camera?lang=${lang}`, `/camera?lang=${lang}&tab=network`]) {
       const page = await open({ path, viewport: { width: 375, height: 700 }, hasTouch: true });
       const beyond = await page.evaluate(() => {
         const out = [...document.querySelectorAll('body *')].filter(

@@ -9,11 +9,11 @@ const SHAPES = [
   { id: 2, row: 180, middle: (n) => 246 - 2 * n, forward: -1 },
 ];
 
-/** From now on every drawing is written down in the page, in the same task in which it happens. */
-export async function record(page) {
-  await page.evaluate(async (shapes) => {
+/** From now on every drawing on the canvas is written down in the page, in the same task in which it happens. */
+export async function record(page, name = 'view') {
+  await page.evaluate(async ([shapes, hook]) => {
     const { colourOf } = await import('/colours.js');
-    const canvas = document.querySelector('[data-testid=view]');
+    const canvas = document.querySelector(`[data-testid=${hook}]`);
     const pen = canvas.getContext('2d');
     const bright = (data, i) => 0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2];
     const code = () => {
@@ -48,7 +48,7 @@ export async function record(page) {
     // Its callback is a microtask: it runs right after the script that has drawn, before anything else can draw.
     new MutationObserver(note).observe(canvas, { attributeFilter: ['data-frame'] });
     note();
-  }, SHAPES.map(({ id, row }) => ({ id, row })));
+  }, [SHAPES.map(({ id, row }) => ({ id, row })), name]);
 }
 
 /** What was drawn since the last call, with what is on the canvas at this moment at the end. */
@@ -56,14 +56,15 @@ export const drawn = (page) => page.evaluate(() => (window.look(), window.seen.s
 
 /**
  * Every drawing: the number in the picture is that of the boxes, the time is that of the server's event, and the lines
- * are where the event says. `numberOf`: the number that the picture of a frame carries.
+ * are where the event says. `numberOf`: the number that the picture of a frame carries; of a camera nobody knows which, so
+ * there the number in the picture is believed, and the shapes tell whether the boxes are those of that number.
  */
 export function check(drawings, events, threshold, numberOf = (frame) => frame) {
   assert.ok(drawings.length > 0, 'nothing was drawn');
   const offs = [];
   for (const { frame, time, code, lines } of drawings) {
     const event = events[frame];
-    assert.equal(code, numberOf(frame), `the picture of ${code} was shown with the boxes of ${frame}`);
+    assert.equal(code, numberOf(frame, code), `the picture of ${code} was shown with the boxes of ${frame}`);
     assert.equal(time, event.time, `frame ${frame} was marked with another time`);
     SHAPES.forEach(({ id, middle, forward }, i) => {
       const found = event.detections.filter((one) => one.class_id === id && one.score >= threshold);

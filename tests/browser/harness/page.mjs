@@ -14,8 +14,9 @@ const FLAGS = [
 ];
 export const PATIENCE = 60_000;
 
-export const openBrowser = () =>
-  chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true, args: FLAGS });
+/** `flags`: further ones. */
+export const openBrowser = (flags = []) =>
+  chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true, args: [...FLAGS, ...flags] });
 
 /** A page of its own browser context. `page.faults` collects what the page throws; a test ends with it empty. */
 export async function openPage(browser, service, { path = '/', before, ...options } = {}) {
@@ -25,13 +26,16 @@ export async function openPage(browser, service, { path = '/', before, ...option
   page.faults = [];
   page.on('pageerror', (error) => page.faults.push(String(error)));
   page.on('console', (message) => {
-    // What the browser itself says about an answer of 4xx or a broken connection is no fault of the page.
-    const network = /Failed to load resource|WebSocket connection/.test(message.text());
+    // What the browser itself says about an answer of 4xx, a broken connection or plain HTTP is no fault of the page.
+    const network = /Failed to load resource|WebSocket connection|header has been ignored/.test(message.text());
     if (message.type() === 'error' && !network) page.faults.push(message.text());
   });
   if (before) await before(page);
   await page.goto(new URL(path, service.url).href);
-  await page.waitForFunction(() => !document.querySelector('sg-videos .none').hidden || document.querySelector('sg-videos li'));
+  await page.waitForFunction(() => {
+    const none = document.querySelector('sg-videos .none'); // only the page of the videos has a list
+    return !none || !none.hidden || document.querySelector('sg-videos li');
+  });
   return page;
 }
 

@@ -46,7 +46,7 @@ export class Service {
       child.on('error', reject);
       child.stdout.on('data', (text) => {
         said += text;
-        const found = /ready: open (http:\/\/\S+)/.exec(said);
+        const found = /ready: open (https?:\/\/\S+)/.exec(said);
         if (!found) return;
         clearTimeout(timer);
         resolve(found[1]);

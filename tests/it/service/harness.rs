@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::{client::IntoClientRequest, http};
 use ureq::{AsSendBody, SendBody};
 
-use super::viewer::Viewer;
+use super::{tls_line, viewer::Viewer};
 
 /// Nothing of these tests takes so long, however busy the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -95,6 +95,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub base: String,
     agent: ureq::Agent,
+    said: Arc<Mutex<String>>,
     log: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
 }
@@ -107,8 +108,13 @@ impl Server {
 
     /// The same with further flags.
     pub fn with(data: &Path, flags: &[&str]) -> Self {
+        Self::on("127.0.0.1:0", data, flags)
+    }
+
+    /// The same on an address.
+    pub fn on(listen: &str, data: &Path, flags: &[&str]) -> Self {
         let mut command = program();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(EXACT).args(flags);
+        command.args(["serve", "--listen", listen, "--data"]).arg(data).args(EXACT).args(flags);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
@@ -124,22 +130,34 @@ impl Server {
         let mut readers = vec![std::thread::spawn(keep)];
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("Sightglass is ready: open http://").and_then(|a| a.strip_suffix('/'));
-        let Some(address) = address.and_then(|address| address.parse().ok()) else {
+        let url = line.trim().strip_prefix("Sightglass is ready: open ").and_then(|url| url.strip_suffix('/'));
+        let address = url.and_then(|url| url.split_once("://")?.1.parse().ok());
+        let (Some(base), Some(address)) = (url.map(str::to_owned), address) else {
             let _ = child.kill();
             let _ = child.wait();
             panic!("the server did not start: {line}{}", log.lock().unwrap());
         };
-        readers.push(std::thread::spawn(move || drop(std::io::copy(&mut out, &mut std::io::sink()))));
+        let said = Arc::new(Mutex::new(line));
+        let kept = said.clone();
+        let listen = move || out.lines().map_while(Result::ok).for_each(|line| *kept.lock().unwrap() += &(line + "\n"));
+        readers.push(std::thread::spawn(listen));
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
         // A connection each: the server may close one after an answer, which is no matter of these tests.
-        let agent = config.max_idle_connections(0).max_redirects(0).proxy(None).build().new_agent();
-        Self { child, address, base: format!("http://{address}"), agent, log, readers }
+        let config = config.max_idle_connections(0).max_redirects(0).proxy(None);
+        // Which certificate is shown is looked at where it matters (tls_line.rs).
+        let tls = ureq::tls::TlsConfig::builder().disable_verification(true).build();
+        let agent = config.tls_config(tls).build().new_agent();
+        Self { child, address, base, agent, said, log, readers }
     }
 
     /// What it wrote to stderr so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// What it printed for the person who started it, once it holds this.
+    pub fn said(&self, what: &str) -> String {
+        wait_for(what, || Some(self.said.lock().unwrap().clone()).filter(|said| said.contains(what)))
     }
 
     pub fn pid(&self) -> u32 {
@@ -277,16 +295,29 @@ impl Server {
             socket.connect(self.address).await.unwrap().into_std().unwrap()
         });
         stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Viewer::open(stream, request).unwrap()
     }
 
     /// Opens a WebSocket; the status of the refusal if it is refused.
     pub fn socket(&self, path: &str, origin: Option<&str>) -> Result<Viewer, u16> {
-        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().unwrap());
+        let origin = origin.map(|origin| ("origin", origin));
+        self.socket_with(path, origin.as_slice())
+    }
+
+    /// The same with headers.
+    pub fn socket_with(&self, path: &str, headers: &[(&'static str, &str)]) -> Result<Viewer, u16> {
+        let url = format!("{}{path}", self.base.replacen("http", "ws", 1));
+        let mut request = url.into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        Viewer::open(TcpStream::connect(self.address).unwrap(), request)
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        match self.base.starts_with("https") {
+            true => Viewer::open(tls_line::over(stream, &[b"http/1.1"]), request),
+            false => Viewer::open(stream, request),
+        }
     }
 }
 

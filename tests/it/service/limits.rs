@@ -168,7 +168,7 @@ fn wrong_calls_are_answered_in_words() {
         ("POST", format!("/api/videos/{id}/source")),
         ("DELETE", "/api/models".into()),
         ("POST", "/healthz".into()),
-        ("DELETE", format!("/api/recordings/{recording}")),
+        ("PATCH", format!("/api/recordings/{recording}")),
     ] {
         problem(server.send(method, &path, &[], SendBody::none()), 405);
     }

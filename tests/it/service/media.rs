@@ -20,6 +20,16 @@ pub fn repeated(times: usize, target: &Path) {
     run("ffmpeg", &["-y", "-stream_loop", &again, "-i", source, "-c", "copy", target]);
 }
 
+/// All pictures of a video as JPEG files, as a camera page sends them.
+pub fn pictures(video: &Path) -> Vec<Vec<u8>> {
+    let video = video.to_str().unwrap();
+    let all = run("ffmpeg", &["-i", video, "-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p", "-f", "mjpeg", "-"]);
+    // Each begins with SOI, which stands nowhere inside: in the samples 0xff is followed by 0 or a restart marker.
+    let starts: Vec<usize> = (0..all.len() - 1).filter(|&at| all[at..].starts_with(b"\xff\xd8\xff")).collect();
+    let ends = starts.iter().skip(1).copied().chain([all.len()]);
+    starts.iter().zip(ends).map(|(&from, to)| all[from..to].to_vec()).collect()
+}
+
 /// A video read back.
 pub struct ReadBack {
     pub width: usize,

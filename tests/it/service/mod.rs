@@ -3,17 +3,24 @@
 mod harness;
 mod media;
 mod problem;
+mod tls_line;
 mod viewer;
 
+mod access;
 mod bad_files;
 mod broken_models;
+mod camera;
 mod command_line;
 mod full_disk;
+mod https;
 mod kills;
 mod limits;
+mod network_cameras;
 mod operation;
 mod oracle;
 mod orders;
 mod picture_viewers;
+mod proxy;
 mod recordings;
 mod viewers;
+mod whip;

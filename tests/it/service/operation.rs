@@ -7,14 +7,20 @@ use ureq::SendBody;
 
 use super::{
     harness::{Answer, Server, bytes, fixture, root, temp},
+    media::pictures,
     problem::{for_a_person, secured},
 };
 
 /// Method and path of every route, with `{}` for what varies, as `warp::path!` spells them in `src/web`.
 fn routes() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(root().join("src/web")).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let mut entries: Vec<_> = std::fs::read_dir(root().join("src/web")).unwrap().map(|entry| entry.unwrap()).collect();
+    while let Some(entry) = entries.pop() {
+        if entry.path().is_dir() {
+            entries.extend(std::fs::read_dir(entry.path()).unwrap().map(|entry| entry.unwrap()));
+            continue;
+        }
+        let text = std::fs::read_to_string(entry.path()).unwrap();
         for rest in text.split("warp::path!(").skip(1) {
             let parts = rest.split(')').next().unwrap().split('/').map(str::trim);
             let path = parts.map(|part| if part == "String" { "{}" } else { part.trim_matches('"') });
@@ -51,11 +57,20 @@ fn the_description_and_the_server_agree() {
     let id = server.upload(fixture("numbered-odd.mp4"));
     server.done(&id);
     let recording = server.record(&id, &serde_json::json!({}))["id"].as_str().unwrap().to_owned();
+    let mut camera = server.socket("/api/camera", None).unwrap();
+    camera.send(&pictures(&fixture("numbered-odd.mp4"))[0]);
+    camera.event();
+    camera.say(r#"{"type":"status"}"#);
+    let stream = camera.event()["id"].as_str().unwrap().to_owned();
     for (path, methods) in &described {
-        let own = if path.starts_with("/api/recordings") { &recording } else { &id };
+        let own = match path {
+            path if path.starts_with("/api/recordings") => &recording,
+            path if path.starts_with("/api/streams") => &stream,
+            _ => &id,
+        };
         for method in methods {
             let path = path.replace("{}", own);
-            if path.ends_with("/events") || path.ends_with("/pictures") {
+            if ["/events", "/pictures", "/camera"].iter().any(|end| path.ends_with(end)) {
                 assert!(server.socket(&path, None).is_ok(), "{path} is a WebSocket");
                 continue;
             }
@@ -115,6 +130,8 @@ fn what_events_hold_is_described() {
     assert_eq!(keys(&models[0]), properties(schemas, "Model"));
     let mut expected = properties(schemas, "FrameEvent");
     expected.insert("type".into());
+    // Only frames of live sources have these.
+    assert!(expected.remove("mark") && expected.remove("latency_ms"));
     assert_eq!(keys(&frame), expected);
     assert_eq!(keys(&frame["detections"][0]), properties(schemas, "Detection"));
     let model = &models[0];
@@ -151,7 +168,11 @@ fn metrics_keep_their_names_and_count() {
             "sightglass_videos_running gauge",
             "sightglass_videos_queued gauge",
             "sightglass_viewers gauge",
+            "sightglass_streams gauge",
+            "sightglass_frames_live counter",
+            "sightglass_frames_dropped counter",
             "sightglass_frame_seconds histogram",
+            "sightglass_live_latency_seconds histogram",
             "sightglass_resident_memory_bytes gauge",
             "sightglass_open_descriptors gauge",
             "sightglass_threads gauge",

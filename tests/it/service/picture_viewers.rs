@@ -24,7 +24,7 @@ fn next(viewer: &mut Viewer) -> Option<(serde_json::Value, Vec<u8>)> {
 }
 
 /// The number that is drawn into a JPEG picture (fixtures/README.md), and its size.
-fn read(jpeg: &[u8]) -> (u64, i32, i32) {
+pub fn read(jpeg: &[u8]) -> (u64, i32, i32) {
     let grey = imgcodecs::imdecode(&Mat::from_slice(jpeg).unwrap(), imgcodecs::IMREAD_GRAYSCALE).unwrap();
     let (levels, width) = (grey.data_bytes().unwrap(), grey.cols() as usize);
     let number = (0..16).fold(0, |number, bit| {

@@ -1,6 +1,6 @@
 //! A viewer: a WebSocket that is read to its end.
 
-use std::net::TcpStream;
+use std::io::{Read, Write};
 
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::{
@@ -20,15 +20,19 @@ pub enum Word {
     Broken(String),
 }
 
+/// A connection, encrypted or not, on which waiting for bytes has an end ([`PATIENCE`]).
+pub trait Line: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Line for T {}
+
 pub struct Viewer {
-    socket: WebSocket<TcpStream>,
+    socket: WebSocket<Box<dyn Line>>,
 }
 
 impl Viewer {
     /// Opens a socket on a connection; the status of the refusal if it is refused.
-    pub fn open(stream: TcpStream, request: Request) -> Result<Self, u16> {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        match client(request, stream) {
+    pub fn open(line: impl Line + 'static, request: Request) -> Result<Self, u16> {
+        match client(request, Box::new(line) as Box<dyn Line>) {
             Ok((socket, _)) => Ok(Self { socket }),
             Err(HandshakeError::Failure(Error::Http(answer))) => Err(answer.status().as_u16()),
             Err(error) => panic!("{error}"),
@@ -53,6 +57,11 @@ impl Viewer {
 
     pub fn say(&mut self, text: &str) {
         self.socket.send(Message::text(text)).unwrap();
+    }
+
+    /// Sends a picture.
+    pub fn send(&mut self, picture: &[u8]) {
+        self.socket.send(Message::binary(picture.to_vec())).unwrap();
     }
 
     /// The next event; the socket must not have ended.

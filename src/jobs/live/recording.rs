@@ -1,0 +1,113 @@
+//! Recordings of live streams: start, stop, and what an earlier process left.
+
+use std::sync::Arc;
+
+use super::{
+    Streams,
+    recorder::{Recorder, keep},
+    stream::lock,
+};
+use crate::{
+    error::Result,
+    fault,
+    jobs::{Recording, RecordingOptions, RecordingState, new_id, now},
+};
+
+/// The rate of an AVI when nothing was measured yet.
+const USUAL_FPS: f64 = 25.0;
+
+impl Streams {
+    /// Starts to record a stream.
+    ///
+    /// # Errors
+    /// One is being written already, no picture has come yet, or the disk is full.
+    pub fn record(&self, id: &str, options: RecordingOptions) -> Result<Recording> {
+        let stream = self.get(id)?;
+        let info = stream.info();
+        if info.width.is_none() {
+            return Err(fault!(Conflict, "No picture has come from this stream yet: record it when there is one."));
+        }
+        if self.jobs.files.free_bytes()? < self.jobs.settings.keep_free {
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
+        }
+        let mut recorder = lock(&stream.recorder);
+        if recorder.is_some() {
+            return Err(fault!(Conflict, "This stream is being recorded already: stop that recording first."));
+        }
+        let recording = self.jobs.store.insert_recording(&Recording {
+            id: new_id(),
+            video: None,
+            stream: Some(info.id),
+            name: Some(info.name),
+            format: options.format,
+            state: RecordingState::Encoding,
+            frames_done: 0,
+            frames_total: 0,
+            bytes: None,
+            error: None,
+            created_at: now(),
+            options,
+            seq: 0,
+        })?;
+        // In its first moments a stream's rate is not known yet; what comes is never slower than what is worked on.
+        let fps = [info.source_fps, info.detect_fps].into_iter().flatten().reduce(f64::max).unwrap_or(USUAL_FPS);
+        match Recorder::start(&self.jobs, &stream, recording.clone(), fps, self.crew.join()) {
+            Ok(started) => *recorder = Some(started),
+            Err(error) => {
+                let _ = self.jobs.store.delete_recording(&recording.id);
+                return Err(error);
+            }
+        }
+        Ok(recording)
+    }
+
+    /// Ends a live recording; its file is whole soon after.
+    ///
+    /// # Errors
+    /// There is no such recording, or it is not of a live stream.
+    pub fn stop_recording(&self, id: &str) -> Result<Recording> {
+        let recording = self.jobs.recording(id)?;
+        let Some(stream) = &recording.stream else {
+            return Err(fault!(Conflict, "This recording is of a video: it ends by itself."));
+        };
+        if let Ok(stream) = self.get(stream) {
+            let mut recorder = lock(&stream.recorder);
+            if recorder.as_ref().is_some_and(|recorder| recorder.id() == id) {
+                *recorder = None;
+            }
+        }
+        Ok(recording)
+    }
+
+    /// What an earlier process was writing when it died: an AVI that can be read is kept, the rest is told as failed.
+    ///
+    /// # Errors
+    /// The store or the folder cannot be read.
+    pub fn mend_recordings(self: &Arc<Self>) -> Result<()> {
+        for mut recording in self.jobs.store.live_recordings_in_work()? {
+            let part = self.jobs.files.live_recording_part(&recording.id);
+            let file = self.jobs.files.live_recording(&recording.id, recording.format);
+            match crate::media::mend_avi(&part, &file, recording.format).and_then(|()| keep(&file, &file)) {
+                Ok(bytes) => {
+                    recording.state = RecordingState::Done;
+                    recording.bytes = Some(bytes);
+                    recording.error = Some("The server was ended while it recorded: the end may be missing.".into());
+                }
+                Err(error) => {
+                    tracing::warn!(id = %recording.id, error = %error.full(), "a recording cannot be mended");
+                    recording.state = RecordingState::Failed;
+                    recording.error =
+                        Some("The server was ended while it recorded, and the file cannot be used.".to_owned());
+                }
+            }
+            self.jobs.store.update_recording(&recording)?;
+        }
+        // Of the others, and of those that nobody knows any more, nothing is left.
+        self.jobs.files.remove_live_recordings_but(|name| {
+            let recording = name.split_once('.').and_then(|(id, _)| self.jobs.store.recording(id).ok().flatten());
+            recording.is_some_and(|one| {
+                one.state == RecordingState::Done && name == format!("{}.{}", one.id, one.format.as_str())
+            })
+        })
+    }
+}
