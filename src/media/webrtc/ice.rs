@@ -34,9 +34,9 @@ pub fn configure(webrtc: &gst::Element, options: &WebRtcOptions) -> Result<()> {
     for server in &options.ice_servers {
         let (scheme, place) = server.urls.split_once(':').unwrap_or(("", ""));
         match (scheme, credentials(server)) {
-            ("stun", _) => webrtc.set_property("stun-server", format!("stun://{}", with_port(place))),
+            ("stun", _) => webrtc.set_property("stun-server", format!("stun://{}", with_port(place, scheme))),
             ("turn" | "turns", Some(who)) => {
-                let url = format!("{scheme}://{who}@{}", with_port(place));
+                let url = format!("{scheme}://{who}@{}", with_port(place, scheme));
                 if !webrtc.emit_by_name::<bool>("add-turn-server", &[&url]) {
                     return Err(Error::internal("The server's TURN server has an address that is none.", place));
                 }
@@ -59,10 +59,14 @@ fn credentials(server: &IceServer) -> Option<String> {
 }
 
 /// `host`, `host:port` and `[v6]:port`, each with `?transport=` behind it, with the port of RFC 7064 and 7065.
-fn with_port(place: &str) -> String {
+fn with_port(place: &str, scheme: &str) -> String {
     let (host, query) = place.split_once('?').map_or((place, None), |(host, query)| (host, Some(query)));
     let bare = host.rsplit_once(':').is_none_or(|(_, port)| port.ends_with(']'));
-    let port = if bare { ":3478" } else { "" };
+    let port = match (bare, scheme) {
+        (false, _) => "",
+        (true, "turns") => ":5349",
+        (true, _) => ":3478",
+    };
     query.map_or_else(|| format!("{host}{port}"), |query| format!("{host}{port}?{query}"))
 }
 
@@ -102,4 +106,35 @@ fn replaced(candidate: &str, ip: IpAddr) -> Option<String> {
     let told = ip.to_string();
     words[4] = &told;
     fits.then(|| words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_written_as_webrtcbin_reads_them() {
+        for (place, wanted) in [
+            ("a.example", "a.example:3478"),
+            ("a.example:19302", "a.example:19302"),
+            ("a.example?transport=tcp", "a.example:3478?transport=tcp"),
+            ("[2001:db8::1]", "[2001:db8::1]:3478"),
+            ("[2001:db8::1]:5349?transport=tcp", "[2001:db8::1]:5349?transport=tcp"),
+        ] {
+            assert_eq!(with_port(place, "turn"), wanted);
+        }
+        assert_eq!(with_port("a.example", "turns"), "a.example:5349");
+        let server: IceServer = "turn:ann:p@ss:w/rd@turn.example".parse().expect("a server");
+        assert_eq!(credentials(&server).as_deref(), Some("ann:p%40ss%3Aw%2Frd"));
+    }
+
+    #[test]
+    fn a_public_address_replaces_the_machines_own_of_its_family() {
+        let ip = "203.0.113.7".parse().expect("an address");
+        let told = replaced("candidate:1 1 UDP 2015363327 10.0.0.2 43735 typ host", ip);
+        assert_eq!(told.as_deref(), Some("candidate:1 1 UDP 2015363327 203.0.113.7 43735 typ host"));
+        assert_eq!(replaced("candidate:2 1 UDP 2015363583 fd00::2 50239 typ host", ip), None);
+        assert_eq!(replaced("candidate:3 1 UDP 1 10.0.0.2 9 typ srflx raddr 10.0.0.2 rport 9", ip), None);
+        assert_eq!(replaced("candidate", ip), None);
+    }
 }
