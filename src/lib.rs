@@ -11,7 +11,7 @@
 //! | [`detector`] | a frame in, detections out: the one chain that everything uses |
 //! | [`media`], [`models`], [`engine`] | GStreamer · what a model's numbers mean · running tensors; none knows another |
 //! | [`vision`] | pure functions on plain values: geometry, letterbox to tensor, NMS, drawing |
-//! | [`frame`], [`event`], [`config`], [`error`], [`meter`] | the words that all of them share |
+//! | [`frame`], [`event`], [`config`], [`error`], [`meter`], [`heap`] | the words that all of them share |
 //!
 //! `docs/ARCHITECTURE.md` follows one frame through it.
 
@@ -23,6 +23,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod frame;
+pub mod heap;
 pub mod jobs;
 pub mod media;
 pub mod meter;

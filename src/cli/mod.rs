@@ -68,6 +68,7 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(settings: ServeSettings) -> Result<()> {
+    crate::heap::limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(crate::app::serve(settings));
     // A thread that is stuck in a decoder must not keep the process: its work goes on at the next start.

@@ -183,6 +183,7 @@ impl Streams {
             lock(&mine.recorder).take();
             mine.end();
             streams.forget(&mine.info().id);
+            crate::heap::trim();
         });
         if let Err(error) = spawned {
             self.forget(&id);
