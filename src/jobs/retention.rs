@@ -16,8 +16,9 @@ pub struct Retention {
 
 /// A finished video, or a live stream's recording.
 struct Kept {
-    /// RFC 3339.
+    /// When it was finished, and when it came; RFC 3339.
     at: String,
+    came: String,
     bytes: u64,
     id: String,
     live: bool,
@@ -35,23 +36,25 @@ impl Jobs {
         let live_bytes = live.iter().filter_map(|recording| recording.bytes).sum::<u64>();
         let mut total = live_bytes + self.files.videos()?.iter().map(|id| self.files.video_bytes(id)).sum::<u64>();
         let videos = ended.into_iter().map(|video| Kept {
-            at: video.finished_at.unwrap_or(video.created_at),
+            at: video.finished_at.unwrap_or_else(|| video.created_at.clone()),
+            came: video.created_at,
             bytes: self.files.video_bytes(&video.id),
             id: video.id,
             live: false,
         });
         let live = live.into_iter().map(|recording| Kept {
-            at: recording.created_at,
+            at: recording.created_at.clone(),
+            came: recording.created_at,
             bytes: recording.bytes.unwrap_or(0),
             id: recording.id,
             live: true,
         });
         // RFC 3339 in UTC sorts as text; the oldest go first.
         let mut all: Vec<Kept> = videos.chain(live).collect();
-        all.sort_by(|one, other| one.at.cmp(&other.at));
+        all.sort_by(|one, other| one.came.cmp(&other.came));
         let now = time::OffsetDateTime::now_utc();
         let mut deleted = 0;
-        for Kept { at, bytes, id, live } in all {
+        for Kept { at, bytes, id, live, .. } in all {
             let at = time::OffsetDateTime::parse(&at, &time::format_description::well_known::Rfc3339).unwrap_or(now);
             let old = limits.age.is_some_and(|age| now - at > age);
             let much = limits.bytes.is_some_and(|bytes| total > bytes);

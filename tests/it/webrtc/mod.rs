@@ -77,7 +77,10 @@ impl Pusher {
         let transceiver = webrtc.emit_by_name::<gst::glib::Object>("get-transceiver", &[&0i32]);
         transceiver.set_property("do-nack", true);
         transceiver.set_property("direction", gstreamer_webrtc::WebRTCRTPTransceiverDirection::Sendonly);
-        draw_numbers(&pipeline.by_name("source").unwrap());
+        // A clip has its own numbers.
+        if let Some(source) = pipeline.by_name("source") {
+            draw_numbers(&source);
+        }
         let (loss, torn) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let deaf = Arc::new(AtomicBool::new(false));
         lose_in_network(&webrtc, &loss, &deaf);
