@@ -142,7 +142,7 @@ test('Tab goes through every control, and each shows that it has the focus', asy
       const outlined = (element) => getComputedStyle(element).outlineStyle !== 'none';
       const words = on.getAttribute('aria-label') || on.innerText || on.labels?.[0]?.innerText || on.title;
       return {
-        name: on.dataset.testid || on.id || on.dataset.classId || on.className,
+        name: on.dataset.testid || on.id || on.dataset.classId || on.className || on.getAttribute('href'),
         shows: outlined(on) || (on.parentElement.matches('.chip') && outlined(on.parentElement)),
         label: words?.trim(),
       };
