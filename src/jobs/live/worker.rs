@@ -126,6 +126,10 @@ impl<'a> Worker<'a> {
                 self.jobs.keep_stream(self.stream);
             }
             self.relay();
+            // Before the next picture is taken, not after: one that is taken too early grows old in the engine's queue.
+            while self.flying.len() >= depth || matches!(self.flying.front(), Some(Flying::Told(_))) {
+                self.collect()?;
+            }
             let wait = if self.flying.is_empty() { LOOK } else { Duration::ZERO };
             match source.next(wait)? {
                 Some(Arrival::Picture(picture)) => self.picture(picture, source, model)?,
@@ -137,9 +141,6 @@ impl<'a> Worker<'a> {
                 }
                 Some(Arrival::End) => return Ok(()),
                 None => self.collect()?,
-            }
-            while self.flying.len() > depth || matches!(self.flying.front(), Some(Flying::Told(_))) {
-                self.collect()?;
             }
         }
         Ok(())
