@@ -13,6 +13,7 @@ mod camera;
 mod command_line;
 mod full_disk;
 mod https;
+mod images;
 mod kills;
 mod limits;
 mod network_cameras;
