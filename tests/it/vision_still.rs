@@ -60,7 +60,7 @@ fn png_with(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 /// A PNG of one row of 8-bit samples in a colour type, its bytes stored uncompressed (RFC 1950, RFC 1951).
-fn png(width: u32, depth: u8, colour: u8, chunks: &[u8], samples: &[u8]) -> Vec<u8> {
+pub fn png(width: u32, depth: u8, colour: u8, chunks: &[u8], samples: &[u8]) -> Vec<u8> {
     let row = [&[0], samples].concat();
     let length = row.len() as u16;
     let (a, b) = row

@@ -15,6 +15,8 @@ mod command_pictures;
 mod full_disk;
 mod https;
 mod images;
+mod images_classify;
+mod images_guide;
 mod kills;
 mod limits;
 mod network_cameras;
