@@ -36,7 +36,9 @@ fn run(folder: &Path, language: &str, code: &str) -> Output {
         command.arg("--import").arg(root().join("tests/it/service/wx.mjs"));
     }
     let proxies = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-    proxies.iter().for_each(|name| drop(command.env_remove(name)));
+    for name in proxies {
+        command.env_remove(name);
+    }
     let output = command.arg(&file).current_dir(folder).output();
     output.unwrap_or_else(|error| panic!("{program}: {error}; it is among the packages of the tests"))
 }
