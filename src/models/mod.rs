@@ -6,6 +6,7 @@
 pub mod family;
 mod labels;
 mod manifest;
+pub mod onnx;
 
 use std::path::{Path, PathBuf};
 
