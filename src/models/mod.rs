@@ -4,13 +4,15 @@
 //! the highest version is taken.
 
 pub mod family;
+pub mod import;
 mod labels;
 mod manifest;
 pub mod onnx;
+mod scores;
 
 use std::path::{Path, PathBuf};
 
-pub use manifest::{Heads, InputSpec, Manifest, Thresholds};
+pub use manifest::{Constant, InputSpec, Manifest, Thresholds};
 
 use crate::{config::places, error::Result, fault};
 
