@@ -31,7 +31,8 @@ pub const LAYERS: &[(&str, Make)] = &[
     ("region", |network, section| head::region(network, section).map(|()| None)),
 ];
 
-/// What Darknet adds to the variance before the root is taken: `src/blas.c`, `normalize_cpu`.
+/// What is added to the variance before the root is taken. Darknet's `src/blas.c` has had .000001 and .00001, and OpenCV
+/// takes the first, too; they differ where a channel never changes.
 const EPSILON: f64 = 1e-6;
 
 /// Most of anything that a section counts: filters, groups.
@@ -150,24 +151,21 @@ fn avgpool(network: &mut Network<'_>) -> Result<Value, String> {
     network.node(node, Shape { height: 1, width: 1, ..input.shape })
 }
 
-/// Repeats each value, times `scale`.
+/// Repeats each value.
 fn upsample(network: &mut Network<'_>, section: &Section) -> Result<Value, String> {
+    if section.float("scale", 1.0)? != 1.0 {
+        return Err("a `scale` other than 1 is not supported".into());
+    }
     let input = network.before()?;
     let stride = section.whole("stride", 2, 1..=LONG)?;
-    let scale = section.float("scale", 1.0)?;
-    let [scales, factor, name] = ["scales", "factor", "upsample"].map(|part| network.name(part));
+    let [scales, name] = ["scales", "upsample"].map(|part| network.name(part));
     network.constant(TensorProto::of_floats(&scales, &[4], &[1.0, 1.0, stride as f32, stride as f32]));
     let node = NodeProto::new("Resize", &[&input.name, "", &scales], &name)
         .with_string("mode", "nearest")
         .with_string("coordinate_transformation_mode", "asymmetric")
         .with_string("nearest_mode", "floor");
     let Shape { channels, height, width } = input.shape;
-    let output = network.node(node, Shape { channels, height: height * stride, width: width * stride })?;
-    if scale == 1.0 {
-        return Ok(output);
-    }
-    network.constant(TensorProto::of_floats(&factor, &[], &[scale]));
-    network.multiply(&output, &Value { name: factor, shape: output.shape })
+    network.node(node, Shape { channels, height: height * stride, width: width * stride })
 }
 
 /// Channels `from` to `to` of a value.
