@@ -56,7 +56,7 @@ const CRATES: &[(&str, &[&str])] = &[
 
 /// What each folder or file of `src/` may use of the crate, from the top down; `docs/ARCHITECTURE.md` has the picture.
 const MAY_USE: &[(&str, &str)] = &[
-    ("cli", "app config detector engine error event frame heap jobs media meter models vision"),
+    ("cli", "app config detector engine error eval event frame heap jobs media meter models vision"),
     ("app", "config detector error jobs media meter models web"),
     ("web", "config detector error event frame jobs media meter vision"),
     ("jobs", "config detector error event frame heap media meter vision"),
@@ -65,6 +65,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("media", "config error frame meter"),
     ("models", "config error event frame vision"),
     ("engine", "config error frame meter"),
+    ("eval", "error event frame vision"),
     ("vision", "error event frame"),
     ("meter", "error"),
     ("config", "error"),
