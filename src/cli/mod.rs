@@ -5,6 +5,7 @@
 mod bench;
 mod detect;
 mod doctor;
+mod eval;
 mod settings;
 
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Command {
     Detect(detect::DetectSettings),
     /// Measure each stage on a video: decoder, preprocessing, ONNX Runtime alone, the whole.
     Bench(bench::BenchSettings),
+    /// Measure a model's accuracy on annotated pictures: COCO's twelve figures, and those of each class.
+    Eval(eval::EvalSettings),
     /// Check what is installed, which providers really work, and how to get what is missing.
     Doctor(doctor::DoctorSettings),
 }
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Serve(settings) => serve(*settings),
         Command::Detect(settings) => detect::run(&settings),
         Command::Bench(settings) => bench::run(&settings),
+        Command::Eval(settings) => eval::run(&settings),
         Command::Doctor(settings) => doctor::run(&settings),
     };
     match outcome {

@@ -175,8 +175,7 @@ mod tests {
         let read = read(text.as_bytes()).expect("a good file");
         assert_eq!(read.images.iter().map(|image| image.id).collect::<Vec<_>>(), [3, 7], "in the order of the ids");
         assert_eq!((read.objects.len(), read.strays), (3, 2));
-        let first =
-            Object { id: 9, image_id: 3, category_id: 1, bbox: [1.0, 2.5, 3.0, 4.0], area: 12.0, crowd: false };
+        let first = Object { id: 9, image_id: 3, category_id: 1, bbox: [1.0, 2.5, 3.0, 4.0], area: 12.0, crowd: false };
         assert_eq!(read.objects[0], first);
         assert_eq!((read.objects[1].area, read.objects[1].crowd), (5.5, true));
         assert_eq!((read.objects[2].id, read.objects[2].crowd), (3, false));

@@ -45,8 +45,11 @@ pub fn plot(title: &str, classes: &[ClassResult]) -> Plot {
             lines.push(Line { name: entry(&name, precision), colour, width: 2, points: points(precision) });
         }
     }
-    lines.extend(told.iter().map(|(_, _, curve)| {
-        Line { name: String::new(), colour: PALE, width: 1, points: points(&curve.precision[AT_50]) }
+    lines.extend(told.iter().map(|(_, _, curve)| Line {
+        name: String::new(),
+        colour: PALE,
+        width: 1,
+        points: points(&curve.precision[AT_50]),
     }));
     let heading = format!("AP; the {} best and worst classes at IoU 0.50", TOLD);
     Plot { title: title.into(), x: "recall".into(), y: "precision".into(), heading, lines }

@@ -14,9 +14,8 @@ pub mod results;
 /// Intersection over union of two boxes `[x, y, width, height]`; over the area of `found` alone where the other marks a
 /// crowd, as whatever lies inside a crowd is right. 0 where they do not touch.
 pub fn overlap(found: &[f64; 4], other: &[f64; 4], crowd: bool) -> f64 {
-    let shared = |axis: usize| {
-        (found[axis] + found[axis + 2]).min(other[axis] + other[axis + 2]) - found[axis].max(other[axis])
-    };
+    let shared =
+        |axis: usize| (found[axis] + found[axis + 2]).min(other[axis] + other[axis + 2]) - found[axis].max(other[axis]);
     let (width, height) = (shared(0), shared(1));
     if width <= 0.0 || height <= 0.0 {
         return 0.0;

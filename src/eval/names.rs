@@ -78,14 +78,10 @@ mod tests {
     fn spellings_of_the_same_class_are_the_same() {
         let labels = ["aeroplane", "Dining_Table", "pottedplant", "sofa", "tvmonitor", "motorbike", "hot-dog", "robot"]
             .map(str::to_owned);
-        let categories = categories(&[
-            "tv", "motorcycle", "couch", "potted plant", "dining table", "airplane", "hot dog", "person",
-        ]);
+        let categories =
+            categories(&["tv", "motorcycle", "couch", "potted plant", "dining table", "airplane", "hot dog", "person"]);
         let matched = match_labels(&labels, &categories).expect("distinct names");
-        assert_eq!(
-            matched.of_label,
-            [Some(15), Some(14), Some(13), Some(12), Some(10), Some(11), Some(16), None]
-        );
+        assert_eq!(matched.of_label, [Some(15), Some(14), Some(13), Some(12), Some(10), Some(11), Some(16), None]);
         assert_eq!(matched.dropped, ["robot"]);
         assert_eq!(matched.unknown, [Category { id: 17, name: "person".into() }]);
     }

@@ -157,7 +157,10 @@ mod tests {
         assert!(text.ends_with("1 images, 1 objects, 1 detections; 1 classes without objects; 12.3 ms an image\n"));
         let json = serde_json::to_value(&report).expect("plain values");
         assert_eq!((json["AP50"].as_f64(), json["APl"].as_f64()), (Some(1.0), Some(-1.0)));
-        assert_eq!((json["per_class"][0]["name"].as_str(), json["per_class"][1]["AP"].as_f64()), (Some("猫"), Some(-1.0)));
+        assert_eq!(
+            (json["per_class"][0]["name"].as_str(), json["per_class"][1]["AP"].as_f64()),
+            (Some("猫"), Some(-1.0))
+        );
         assert!(json["model"].is_null() && json["images"] == 1);
     }
 }

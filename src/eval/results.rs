@@ -1,10 +1,10 @@
 //! COCO's results: detections as a JSON list, read and written.
 
-use std::io::Write;
+use std::{collections::HashSet, io::Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::annotations::check_box;
+use super::annotations::{Annotations, check_box};
 use crate::{error::Result, event::Detection, fault};
 
 /// One detection of the list.
@@ -36,10 +36,25 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Found>> {
     let list: Vec<Found> = serde_json::from_slice(bytes)
         .map_err(|error| fault!(Unprocessable, "This is no list of boxes as COCO writes results: {error}."))?;
     for (index, found) in list.iter().enumerate() {
-        check_box(&found.bbox)
-            .map_err(|words| fault!(Unprocessable, "Result {} of the list: {words}.", index + 1))?;
+        check_box(&found.bbox).map_err(|words| fault!(Unprocessable, "Result {} of the list: {words}.", index + 1))?;
     }
     Ok(list)
+}
+
+/// Are these detections of these pictures?
+///
+/// # Errors
+/// One names a picture that is not listed: the files do not belong together.
+pub fn check(list: &[Found], annotations: &Annotations) -> Result<()> {
+    let known: HashSet<i64> = annotations.images.iter().map(|image| image.id).collect();
+    match list.iter().find(|found| !known.contains(&found.image_id)) {
+        None => Ok(()),
+        Some(found) => Err(fault!(
+            Unprocessable,
+            "The detections name the image {}, which the annotations do not list: the two files do not belong together.",
+            found.image_id
+        )),
+    }
 }
 
 /// Writes a list while it grows.

@@ -1,11 +1,12 @@
 //! Curves in a unit square, with axes and a legend, as a picture.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use opencv::{
-    core::{Mat, MatTraitConstManual, Point, Rect, Scalar, Size as CvSize, Vector},
+    core::{Mat, MatTraitConstManual, Point, Scalar, Size as CvSize, Vector},
     imgproc,
 };
-use std::sync::Arc;
 
 use crate::{
     error::{Error, Result},
@@ -78,9 +79,10 @@ fn drawn(plot: &Plot) -> opencv::Result<Frame> {
     }
     let place = |at: f64, from: i32, to: i32| f64::from(FINER) * (f64::from(from) + at * f64::from(to - from));
     for line in plot.lines.iter().rev() {
-        let points = line.points.iter().map(|&(x, y)| {
-            Point::new(place(x, left, right).round() as i32, place(y, bottom, top).round() as i32)
-        });
+        let points = line
+            .points
+            .iter()
+            .map(|&(x, y)| Point::new(place(x, left, right).round() as i32, place(y, bottom, top).round() as i32));
         sheet.polyline(points.collect(), line.colour, line.width)?;
     }
     sheet.text(&plot.heading, (LEGEND, top - 16), 12, FAINT, Anchor::Left)?;
