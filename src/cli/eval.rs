@@ -2,15 +2,14 @@
 
 use std::{
     collections::VecDeque,
-    fs::File,
-    io::{BufWriter, IsTerminal, Write},
+    io::{IsTerminal, Write},
     path::{Component, Path, PathBuf},
     time::Instant,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::detect::cache_folder;
+use super::{coco, detect::cache_folder, inputs::is_picture};
 use crate::{
     app,
     config::{MediaSettings, ModelSettings, Precision, Provider},
@@ -83,7 +82,7 @@ fn parse_ratio(text: &str) -> Result<f32, String> {
 
 fn parse_picture(text: &str) -> Result<PathBuf, String> {
     let file = PathBuf::from(text);
-    match picture::is_picture(&file) {
+    match is_picture(&file) {
         true => Ok(file),
         false => Err("choose a name that ends in .png, .jpg, .webp or .bmp".into()),
     }
@@ -102,7 +101,7 @@ pub fn run(settings: &EvalSettings) -> Result<()> {
         wanted => names::choose(&annotations.categories, wanted)?,
     };
     // Before the work, which may take long.
-    let mut saved = settings.save_coco.as_deref().map(create).transpose()?;
+    let mut saved = settings.save_coco.as_deref().map(coco::create).transpose()?;
     let detected = match &settings.detections {
         Some(file) => {
             let found = read(file, results::read)?;
@@ -159,12 +158,6 @@ fn read<T>(file: &Path, parse: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
     parse(&bytes).map_err(|error| Error { detail: format!("{}: {}", file.display(), error.detail), ..error })
 }
 
-fn create(file: &Path) -> Result<results::Writer<BufWriter<File>>> {
-    let out = File::create(file);
-    let out = out.map_err(|error| fault!(BadRequest, "{}: cannot be written: {error}.", file.display()))?;
-    results::Writer::new(BufWriter::new(out))
-}
-
 /// What a model found, and how.
 #[derive(Default)]
 struct Detected {
@@ -190,7 +183,7 @@ fn detect(settings: &EvalSettings, annotations: &Annotations) -> Result<Detected
         (models.provider, models.precision) = (Provider::Cpu, Precision::F32);
         models.sessions = models.sessions.or(Some(1));
     }
-    let models = Models::new(app::load_models(&models, cache_folder())?);
+    let models = Models::new(app::load_models(&models, Some(Task::Detect), cache_folder())?);
     let model = models.find(None, Task::Detect)?;
     let matched = names::match_labels(model.label_names(), &annotations.categories)?;
     if matched.of_label.iter().all(Option::is_none) {

@@ -51,12 +51,6 @@ pub fn read(bytes: &[u8], max_pixels: u64) -> Result<Frame> {
     })
 }
 
-/// Does the file's name end as a picture's?
-pub fn is_picture(file: &Path) -> bool {
-    let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
-    ENDINGS.contains(&ending.as_str())
-}
-
 /// Writes a frame as the format that the ending of `target` names.
 ///
 /// # Errors
