@@ -54,8 +54,10 @@ impl Results {
                 "Another input has the image id {id} already: write its COCO results to a file of its own."
             ));
         }
-        let found = |detection| Found::new(id, i64::from(detection.class_id), detection);
-        event.detections.iter().try_for_each(|detection| self.writer.push(&found(detection)))
+        event
+            .detections
+            .iter()
+            .try_for_each(|detection| self.writer.push(&Found::new(id, i64::from(detection.class_id), detection)))
     }
 
     pub fn finish(self) -> Result<()> {

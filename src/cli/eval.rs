@@ -16,7 +16,7 @@ use crate::{
     detector::{Detector, Pending, Rules},
     error::{Error, Result},
     eval::{
-        annotations::{self, Annotations, Image},
+        annotations::{self, Annotations, Category, Image},
         curves,
         figures::evaluate,
         names,
@@ -115,12 +115,15 @@ pub fn run(settings: &EvalSettings) -> Result<()> {
         writer.finish()?;
     }
     if settings.only_known {
-        categories.retain(|category| !detected.unknown.contains(&category.name));
+        categories.retain(|category| !detected.unknown.contains(category));
     }
-    let unknown: Vec<String> = categories.iter().map(|category| category.name.clone()).collect();
-    let unknown: Vec<String> = unknown.into_iter().filter(|name| detected.unknown.contains(name)).collect();
-    tell(&unknown, "categories that the model does not know: their objects count as not found (--only-known)");
-    tell(&detected.dropped, "labels of the model that are no category: dropped");
+    let unknown: Vec<String> = categories
+        .iter()
+        .filter(|category| detected.unknown.contains(category))
+        .map(|category| category.name.clone())
+        .collect();
+    tell("categories that the model does not know, whose objects count as not found unless --only-known", &unknown);
+    tell("labels of the model that are no category, dropped", &detected.dropped);
 
     let classes = evaluate(&annotations, &detected.found, &categories);
     let mut report = Report::new(annotations.images.len(), &classes);
@@ -142,13 +145,13 @@ pub fn run(settings: &EvalSettings) -> Result<()> {
     Ok(())
 }
 
-/// Some names, and what is the matter with them.
-fn tell(names: &[String], words: &str) {
+/// What is the matter with some names, how many they are, and the first of them.
+fn tell(words: &str, names: &[String]) {
     const SOME: usize = 10;
     if !names.is_empty() {
         let more = if names.len() > SOME { ", …" } else { "" };
         let some: Vec<&str> = names.iter().take(SOME).map(String::as_str).collect();
-        eprintln!("{} {words}: {}{more}", names.len(), some.join(", "));
+        eprintln!("{words} ({}): {}{more}", names.len(), some.join(", "));
     }
 }
 
@@ -164,8 +167,8 @@ struct Detected {
     found: Vec<Found>,
     /// Of the model, or the file that the detections come from.
     name: String,
-    /// Names of categories that no label has, and the other way round.
-    unknown: Vec<String>,
+    /// Categories that no label has, and the other way round.
+    unknown: Vec<Category>,
     dropped: Vec<String>,
     settings: Option<Settings>,
     model: Option<serde_json::Value>,
@@ -207,7 +210,7 @@ fn detect(settings: &EvalSettings, annotations: &Annotations) -> Result<Detected
     Ok(Detected {
         found,
         name: model.info().name.clone(),
-        unknown: matched.unknown.into_iter().map(|category| category.name).collect(),
+        unknown: matched.unknown,
         dropped: matched.dropped,
         settings: Some(Settings {
             score: rules.threshold,
@@ -237,7 +240,7 @@ fn find(folder: &Path, images: &[Image]) -> Result<Vec<PathBuf>> {
     if missing.is_empty() {
         return Ok(files);
     }
-    tell(&missing, "pictures are missing");
+    tell("missing pictures", &missing);
     let (missing, all, folder) = (missing.len(), images.len(), folder.display());
     Err(fault!(NotFound, "{missing} of {all} pictures are not in {folder}: without them the figures would be wrong."))
 }
@@ -274,7 +277,7 @@ fn run_model(
     }
     pending.into_iter().try_for_each(take)?;
     bar.finish_and_clear();
-    tell(&resized, "pictures are not of the size that the annotations say, so boxes may be elsewhere");
+    tell("pictures of another size than the annotations say, so that boxes may not fit", &resized);
     Ok(found)
 }
 

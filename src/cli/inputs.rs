@@ -26,9 +26,10 @@ pub fn each(named: &[PathBuf], mut work: impl FnMut(&Path) -> Result<()>) -> Res
         expand(named)?.iter().for_each(|input| one(input));
     }
     match failed {
-        0 if count == 0 && !std::io::stdin().is_terminal() => {
-            Err(fault!(BadRequest, "Nothing to work on: name a file, a folder or a pattern, or write paths to standard input."))
-        }
+        0 if count == 0 && !std::io::stdin().is_terminal() => Err(fault!(
+            BadRequest,
+            "Nothing to work on: name a file, a folder or a pattern, or write paths to standard input."
+        )),
         0 => Ok(()),
         n => Err(fault!(Unprocessable, "{n} of {count} inputs failed.")),
     }
