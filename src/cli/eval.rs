@@ -54,6 +54,9 @@ pub struct EvalSettings {
     /// Only the best class of each cell of the model's grid, and not every one above the score.
     #[arg(long, env = "SIGHTGLASS_BEST_CLASS_ONLY")]
     best_class_only: bool,
+    /// Cut boxes where the picture ends, as the service does; published figures are mostly made without.
+    #[arg(long, env = "SIGHTGLASS_CLIP")]
+    clip: bool,
     /// Evaluate these categories, by name [default: all of the annotations].
     #[arg(long, env = "SIGHTGLASS_CATEGORIES", value_name = "NAMES", value_delimiter = ',')]
     categories: Vec<String>,
@@ -203,6 +206,7 @@ fn detect(settings: &EvalSettings, annotations: &Annotations) -> Result<Detected
         iou: settings.iou,
         multi_label: !settings.best_class_only,
         most: settings.max_detections,
+        clip: settings.clip,
     };
     let start = Instant::now();
     let found = run_model(model, &rules, &annotations.images, &files, &matched.of_label, settings.media.max_pixels)?;
@@ -217,6 +221,7 @@ fn detect(settings: &EvalSettings, annotations: &Annotations) -> Result<Detected
             iou: rules.iou,
             max_detections: rules.most,
             multi_label: rules.multi_label,
+            clip: rules.clip,
         }),
         model: Some(serde_json::to_value(model.info()).map_err(std::io::Error::from)?),
         speed: Some(Speed { ms_per_image }),

@@ -51,6 +51,8 @@ pub struct Settings {
     pub max_detections: usize,
     /// Every class of a cell above the score, and not its best alone.
     pub multi_label: bool,
+    /// Boxes are cut where the picture ends.
+    pub clip: bool,
 }
 
 /// How long it took, the reading of the pictures included, several of which may be worked on at a time.

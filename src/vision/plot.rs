@@ -68,11 +68,11 @@ fn drawn(plot: &Plot) -> opencv::Result<Frame> {
     sheet.text(&plot.title, (left, 48), 17, INK, Anchor::Left)?;
     sheet.text(&plot.y, (left, top - 16), 12, FAINT, Anchor::Left)?;
     sheet.text(&plot.x, (right, bottom + 58), 12, FAINT, Anchor::Right)?;
+    sheet.line(&[(left, top), (left, bottom)], FAINT, 1)?;
     for tenth in 0..=10 {
         let (x, y) = (left + (right - left) * tenth / 10, bottom - (bottom - top) * tenth / 10);
-        let colour = if tenth == 0 { FAINT } else { GRID };
-        sheet.line(&[(x, top), (x, bottom)], colour, 1)?;
-        sheet.line(&[(left, y), (right, y)], colour, 1)?;
+        sheet.line(&[(x, bottom), (x, bottom + 6)], FAINT, 1)?;
+        sheet.line(&[(left, y), (right, y)], if tenth == 0 { FAINT } else { GRID }, 1)?;
         let number = format!("{:.1}", f64::from(tenth) / 10.0);
         sheet.text(&number, (x, bottom + 28), 11, INK, Anchor::Middle)?;
         sheet.text(&number, (left - 12, y + 5), 11, INK, Anchor::Right)?;
