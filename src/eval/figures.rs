@@ -120,7 +120,7 @@ fn curve(pictures: &[(Vec<Judged>, usize)], most: usize) -> Option<Curve> {
                 Verdict::Wrong => wrong += 1.0,
                 Verdict::Ignored => {}
             }
-            steps.push((right / total as f64, right / (right + wrong + f64::EPSILON)));
+            steps.push((right / total as f64, right / f64::max(right + wrong, 1.0)));
         }
         curve.recall[threshold] = steps.last().map_or(0.0, |(recall, _)| *recall);
         let mut best = 0.0;
