@@ -10,6 +10,7 @@ use clap::CommandFactory;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
+    coco::Results,
     inputs::{self, is_picture},
     server::{Server, ServerSettings},
     show::show,
@@ -55,6 +56,11 @@ pub struct DetectSettings {
     /// Open annotated pictures in the desktop's viewer.
     #[arg(long, env = "SIGHTGLASS_SHOW")]
     show: bool,
+    /// Write all detections as COCO's results (JSON). A picture's image_id is the number in its name, as COCO calls its
+    /// pictures, or which of the inputs it is, from 1; of a video it is the frame's number. The category_id is the class's
+    /// place among the model's labels, from 0.
+    #[arg(long, env = "SIGHTGLASS_SAVE_COCO", value_name = "FILE")]
+    save_coco: Option<PathBuf>,
     /// Print no events.
     #[arg(short, long, env = "SIGHTGLASS_QUIET")]
     quiet: bool,
@@ -109,6 +115,7 @@ struct Job<'a> {
     /// Lines tell which input they are about.
     several: bool,
     events: BufWriter<std::io::Stdout>,
+    results: Option<Results>,
 }
 
 pub fn run(settings: &DetectSettings) -> Result<()> {
@@ -118,6 +125,8 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
         let words = "with several inputs, -o must name a folder";
         super::Cli::command().error(clap::error::ErrorKind::ArgumentConflict, words).exit();
     }
+    // Before the work, which may take long.
+    let results = settings.save_coco.as_deref().map(Results::create).transpose()?;
     media::init()?;
     let brief = settings.inputs.iter().all(|input| input.is_dir() || is_picture(input));
     let place = Place::of(&settings.server, &settings.models, Task::Detect, brief)?;
@@ -127,9 +136,11 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
         style: Style { labels: !settings.no_labels, scores: !settings.no_scores },
         several,
         events: BufWriter::new(std::io::stdout()),
+        results,
     };
     let outcome = inputs::each(&settings.inputs, |input| job.one(&place, input));
     job.events.flush()?;
+    job.results.map_or(Ok(()), Results::finish)?;
     outcome
 }
 
@@ -172,6 +183,9 @@ impl Job<'_> {
     }
 
     fn say(&mut self, input: &Path, event: FrameEvent) -> Result<()> {
+        if let Some(results) = &mut self.results {
+            results.push(input, &event)?;
+        }
         if self.settings.quiet {
             return Ok(());
         }

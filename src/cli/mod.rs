@@ -4,8 +4,10 @@
 
 mod bench;
 mod classify;
+mod coco;
 mod detect;
 mod doctor;
+mod eval;
 mod inputs;
 mod models;
 mod server;
@@ -43,6 +45,8 @@ enum Command {
     Classify(Box<classify::ClassifySettings>),
     /// Measure each stage on a video: decoder, preprocessing, ONNX Runtime alone, the whole.
     Bench(bench::BenchSettings),
+    /// Measure a model's accuracy on annotated pictures: COCO's twelve figures, and those of each class.
+    Eval(Box<eval::EvalSettings>),
     /// Check what is installed, which providers really work, and how to get what is missing.
     Doctor(doctor::DoctorSettings),
     /// Make model folders of networks as they come.
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Detect(settings) => detect::run(&settings),
         Command::Classify(settings) => classify::run(&settings),
         Command::Bench(settings) => bench::run(&settings),
+        Command::Eval(settings) => eval::run(&settings),
         Command::Doctor(settings) => doctor::run(&settings),
         Command::Models(settings) => models::run(&settings),
     };

@@ -148,6 +148,11 @@ impl Mask {
     }
 }
 
+/// The colour of a class in R'G'B'.
+pub fn class_colour(class_id: u32) -> Rgb {
+    colours(class_id).0
+}
+
 /// The colour of a class and of the text on it: neighbouring ids get distant hues by the golden angle.
 fn colours(class_id: u32) -> (Rgb, Rgb) {
     let hue = (172.0 + f64::from(class_id) * 137.508) % 360.0;

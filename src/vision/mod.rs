@@ -7,6 +7,7 @@ pub mod geometry;
 pub mod mark;
 pub mod nms;
 pub mod picture;
+pub mod plot;
 pub mod tensor;
 
 mod animation;
