@@ -68,10 +68,11 @@ export class ImageSettings {
     return { longSide: Number(this.#longSide.value), quality: Number(this.#quality.value) / 100 };
   }
 
-  /** The query of a call. The browser's own drawing can go below `threshold`, what the server draws cannot. */
-  query(threshold) {
+  /** The query of a call. What the server draws stays as it is; the browser can go below the threshold later. */
+  query({ threshold, labels, scores }) {
     const output = this.#drawnBy.value;
     const query = { task: this.task, model: this.model?.name, output };
+    if (output !== 'json') Object.assign(query, { labels, scores });
     if (this.task === TASK.detect) query.threshold = output === 'json' ? leastThreshold(this.model) : threshold;
     return query;
   }
@@ -84,7 +85,7 @@ export class ImageSettings {
     byId('model-choice').hidden = this.#own().length < 2;
     byId('quality-value').textContent = percent(this.#quality.value / 100);
     this.#quality.disabled = this.#longSide.value === '0';
-    byId('drawn-hint').hidden = this.#drawnBy.value === 'json' || this.task !== TASK.detect;
+    byId('drawn-hint').hidden = this.#drawnBy.value === 'json';
     const none = byId('none-served');
     none.hidden = !this.#models || this.#own().length > 0;
     none.querySelector('h2').textContent = this.task === TASK.detect ? t('image.unserved.detect') : t('image.unserved.classify');

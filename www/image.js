@@ -123,7 +123,7 @@ async function send() {
   if (running || reading || !pictures.length || !settings.model) return;
   const hadFocus = document.activeElement === byId('send');
   const { size, task } = settings;
-  const query = settings.query(draw.options.threshold);
+  const query = settings.query(draw.options);
   const key = JSON.stringify([query, size]);
   const due = unanswered(key);
   const stop = (running = new AbortController());
@@ -196,7 +196,9 @@ function render() {
   gallery.title = t('image.gallery.of', { n: count(pictures.length) });
   const some = pictures.some((picture) => answerTo(picture)?.found);
   byTest('save-json').disabled = byTest('save-csv').disabled = !some;
-  byTest('save-jpeg').disabled = !seen && !answer?.found?.drawn;
+  // Without the server's drawing there is nothing on the picture that says what it is.
+  byTest('save-jpeg').hidden = !detect && !answer?.found?.drawn;
+  byTest('save-jpeg').disabled = !answer?.found;
 }
 
 function inShort(answer, seen) {
