@@ -4,18 +4,18 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
     config::EngineOptions,
-    engine::{Engine, Measured, Network, Setup, Ticket},
+    engine::{Constant, Engine, Measured, Network, Setup, Ticket},
     error::{Error, Result},
-    event::{Detection, round},
+    event::{Class, Detection, Task, round},
     fault,
     frame::Frame,
     models::{
         Model,
-        family::{self, Family, Output},
+        family::{self, Family, Output, Wanted},
     },
     vision::{
         geometry::{Letterbox, Resize},
-        nms::suppress,
+        nms::{Candidate, suppress},
         tensor::{self, Layout, TensorSpec},
     },
 };
@@ -25,6 +25,7 @@ use crate::{
 pub struct ModelInfo {
     pub name: String,
     pub version: String,
+    /// `detect` or `classify`.
     pub task: String,
     pub family: String,
     pub description: String,
@@ -47,13 +48,29 @@ pub struct ModelInfo {
     pub chosen: String,
 }
 
+/// Which detections are asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// The least score.
+    pub threshold: f32,
+    /// Boxes of one class that overlap by more are one object.
+    pub iou: f32,
+    /// Every class of a cell that reaches the threshold, not only the best.
+    pub multi_label: bool,
+    /// The best of each picture.
+    pub most: usize,
+}
+
 /// A loaded model.
 pub struct Detector {
     info: ModelInfo,
+    task: Task,
     network: Network,
     engine: Engine,
     input: TensorSpec,
     resize: Resize,
+    /// Of [`Resize::Crop`].
+    crop: f32,
     decoder: Arc<Decoder>,
 }
 
@@ -63,6 +80,7 @@ struct Decoder {
     /// Where the family's outputs stand among the model's.
     outputs: Vec<usize>,
     iou: f32,
+    multi_label: bool,
     labels: Vec<String>,
 }
 
@@ -106,8 +124,7 @@ impl Detector {
         let outputs = outputs.collect::<Result<Vec<usize>>>()?;
         // Shapes that the file leaves free are known after a run.
         let ran = engine.submit(engine.input())?.wait()?;
-        let shapes: Vec<Vec<Option<usize>>> =
-            outputs.iter().map(|&index| ran[index].shape.iter().map(|&length| Some(length)).collect()).collect();
+        let shapes: Vec<&[usize]> = outputs.iter().map(|&index| &*ran[index].shape).collect();
         family.check(&shapes).map_err(|words| fault!(BadRequest, "model.toml does not fit the network: {words}."))?;
         drop(ran);
         let setup = engine.setup();
@@ -127,8 +144,19 @@ impl Detector {
             threshold: manifest.thresholds.score,
             chosen: engine.chosen().to_owned(),
         };
-        let decoder = Decoder { family, outputs, iou: manifest.thresholds.iou, labels: model.labels.clone() };
-        Ok(Self { info, network, engine, input, resize: manifest.input.resize, decoder: Arc::new(decoder) })
+        let decoder = Decoder {
+            family,
+            outputs,
+            iou: manifest.thresholds.iou,
+            multi_label: manifest.multi_label,
+            labels: model.labels.clone(),
+        };
+        let (task, resize, crop) = (manifest.task, manifest.input.resize, manifest.input.crop);
+        Ok(Self { info, task, network, engine, input, resize, crop, decoder: Arc::new(decoder) })
+    }
+
+    pub fn task(&self) -> Task {
+        self.task
     }
 
     pub fn info(&self) -> &ModelInfo {
@@ -149,14 +177,18 @@ impl Detector {
         self.engine.depth()
     }
 
+    /// The manifest's rules with another score threshold.
+    pub fn rules(&self, threshold: f32) -> Rules {
+        self.decoder.rules(threshold)
+    }
+
     /// Prepares the frame on the calling thread and queues it; blocks while the engine's queue is full.
     ///
     /// # Errors
     /// The engine has stopped, or a still picture cannot be scaled.
     pub fn submit(&self, frame: &Frame) -> Result<Pending> {
-        let letterbox = Letterbox::new(frame.size, self.input.size, self.resize);
         let mut input = self.engine.input();
-        tensor::fill(frame, &letterbox, &self.input, &mut input)?;
+        let letterbox = self.fill(frame, &mut input)?;
         Ok(Pending { ticket: self.engine.submit(input)?, letterbox, decoder: self.decoder.clone() })
     }
 
@@ -166,6 +198,35 @@ impl Detector {
     /// The engine has stopped or refused the frame.
     pub fn detect(&self, frame: &Frame, threshold: f32) -> Result<Vec<Detection>> {
         self.submit(frame)?.wait(threshold)
+    }
+
+    /// The `top_k` likeliest classes of the whole picture, best first.
+    ///
+    /// # Errors
+    /// The engine has stopped or refused the frame.
+    pub fn classify(&self, frame: &Frame, top_k: usize) -> Result<Vec<Class>> {
+        let all = Rules { threshold: 0.0, iou: 1.0, multi_label: true, most: top_k };
+        let candidates = self.submit(frame)?.candidates(&all)?;
+        let class = |candidate: Candidate| Class {
+            class_id: candidate.class_id,
+            label: self.decoder.label(candidate.class_id),
+            score: round(f64::from(candidate.score), 4) as f32,
+        };
+        Ok(candidates.into_iter().take(top_k).map(class).collect())
+    }
+
+    fn fill(&self, frame: &Frame, input: &mut [f32]) -> Result<Letterbox> {
+        let middle;
+        let frame = match self.resize {
+            Resize::Crop => {
+                middle = frame.middle(self.input.size, self.crop);
+                &middle
+            }
+            _ => frame,
+        };
+        let letterbox = Letterbox::new(frame.size, self.input.size, self.resize);
+        tensor::fill(frame, &letterbox, &self.input, input)?;
+        Ok(letterbox)
     }
 
     /// Takes no frame any more and waits for those on their way; before the process ends.
@@ -178,8 +239,7 @@ impl Detector {
     /// # Errors
     /// As [`tensor::fill`].
     pub fn prepare(&self, frame: &Frame) -> Result<()> {
-        let letterbox = Letterbox::new(frame.size, self.input.size, self.resize);
-        tensor::fill(frame, &letterbox, &self.input, &mut self.engine.input())
+        self.fill(frame, &mut self.engine.input()).map(|_| ())
     }
 
     /// ONNX Runtime alone on ready tensors in this detector's setup, by sessions of its own.
@@ -203,6 +263,22 @@ pub fn network(model: &Model) -> Network {
             Layout::Nchw => [3, height, width],
             Layout::Nhwc => [height, width, 3],
         },
+        constants: model
+            .manifest
+            .constants
+            .iter()
+            .map(|constant| Constant { input: constant.input.clone(), values: constant.values.clone() })
+            .collect(),
+    }
+}
+
+impl Decoder {
+    fn rules(&self, threshold: f32) -> Rules {
+        Rules { threshold, iou: self.iou, multi_label: self.multi_label, most: usize::MAX }
+    }
+
+    fn label(&self, class_id: u32) -> String {
+        self.labels.get(class_id as usize).cloned().unwrap_or_default()
     }
 }
 
@@ -212,6 +288,31 @@ impl Pending {
     /// # Errors
     /// The engine has stopped or refused the frame.
     pub fn wait(self, threshold: f32) -> Result<Vec<Detection>> {
+        let rules = self.decoder.rules(threshold);
+        self.wait_with(&rules)
+    }
+
+    /// As [`Pending::wait`], by other rules than the manifest's.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wait_with(self, rules: &Rules) -> Result<Vec<Detection>> {
+        let (letterbox, decoder) = (self.letterbox, self.decoder.clone());
+        let detections = self.candidates(rules)?.into_iter().filter_map(|candidate| {
+            let bbox = letterbox.to_image(candidate.bbox).map(|length| round(f64::from(length), 2) as f32);
+            // What lies wholly outside the picture, in the bars, is nothing.
+            (bbox[2] > 0.0 && bbox[3] > 0.0).then(|| Detection {
+                bbox,
+                class_id: candidate.class_id,
+                label: decoder.label(candidate.class_id),
+                score: round(f64::from(candidate.score), 4) as f32,
+            })
+        });
+        Ok(detections.take(rules.most).collect())
+    }
+
+    /// Waits and decodes; in input space, best first.
+    fn candidates(self, rules: &Rules) -> Result<Vec<Candidate>> {
         let inferred = self.ticket.wait()?;
         let decoder = &self.decoder;
         let outputs: Vec<Output<'_>> = decoder
@@ -219,17 +320,9 @@ impl Pending {
             .iter()
             .map(|&index| Output { shape: &inferred[index].shape, values: &inferred[index].values })
             .collect();
-        let kept = suppress(decoder.family.decode(&outputs, threshold), decoder.iou);
-        let detections = kept.into_iter().filter_map(|candidate| {
-            let bbox = self.letterbox.to_image(candidate.bbox).map(|length| round(f64::from(length), 2) as f32);
-            // What lies wholly outside the picture, in the bars, is nothing.
-            (bbox[2] > 0.0 && bbox[3] > 0.0).then(|| Detection {
-                bbox,
-                class_id: candidate.class_id,
-                label: decoder.labels.get(candidate.class_id as usize).cloned().unwrap_or_default(),
-                score: round(f64::from(candidate.score), 4) as f32,
-            })
-        });
-        Ok(detections.collect())
+        let wanted = Wanted { threshold: rules.threshold, multi_label: rules.multi_label };
+        let found = decoder.family.decode(&outputs, &wanted);
+        // One that has suppressed overlaps itself is only sorted.
+        Ok(suppress(found, if decoder.family.suppresses() { f32::INFINITY } else { rules.iou }))
     }
 }

@@ -17,6 +17,36 @@ pub struct Detection {
     pub score: f32,
 }
 
+/// One class that a picture may be of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Class {
+    /// Index into the model's labels.
+    pub class_id: u32,
+    pub label: String,
+    /// 0 <= score <= 1; those of all classes make at most 1.
+    pub score: f32,
+}
+
+/// What a model does with a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Finds objects and their boxes.
+    #[default]
+    Detect,
+    /// Says what the whole picture is of.
+    Classify,
+}
+
+impl Task {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Task::Detect => "detect",
+            Task::Classify => "classify",
+        }
+    }
+}
+
 /// Everything that was found on one frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FrameEvent {

@@ -14,9 +14,10 @@ use crate::{
     config::{MediaSettings, ModelSettings, Precision, Provider},
     detector::{Detector, Pending},
     error::{Error, Result},
-    event::{Detection, Event, FrameEvent},
+    event::{Detection, Event, FrameEvent, Task},
     fault,
     frame::Frame,
+    jobs::Models,
     media::{self, Encoder, FileSource, Format, Limits, Rate},
     vision::{
         draw::{Style, annotate},
@@ -90,8 +91,8 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
         (models.provider, models.precision) = (Provider::Cpu, Precision::F32);
         models.sessions = models.sessions.or(Some(1));
     }
-    let models = app::load_models(&models, cache_folder())?;
-    let model = models.first().ok_or_else(|| fault!(BadRequest, "No model was given."))?;
+    let models = Models::new(app::load_models(&models, cache_folder())?);
+    let model = models.find(None, Task::Detect)?;
     let mut job = Job {
         settings,
         model,

@@ -14,7 +14,8 @@ use super::{
     Library, Network, Pool, Signature, library,
     library::has_gpu,
     provider::{has_bf16, has_f16},
-    session::{Session, inspect},
+    session::Session,
+    signature::inspect,
 };
 use crate::{
     config::{EngineOptions, Precision, Provider},
@@ -197,7 +198,8 @@ fn candidates(network: &Network, options: &EngineOptions, signature: &Signature,
         };
         let sessions = sessions.max(1);
         let threads = options.threads.unwrap_or(if gpu { 1 } else { cores / sessions }).max(1);
-        Setup { provider, precision, sessions, threads, batch: if signature.batch_is_free() { batch } else { 1 } }
+        let batch = if signature.batch_is_free() { batch } else { signature.fixed_batch().unwrap_or(1) };
+        Setup { provider, precision, sessions, threads, batch }
     });
     Ok(setups.collect())
 }

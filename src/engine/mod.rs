@@ -9,6 +9,8 @@ mod pool;
 mod provider;
 mod queue;
 mod session;
+mod signature;
+mod values;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -21,7 +23,7 @@ pub use choice::{Measured, Setup};
 pub use library::{Library, has_gpu, library};
 pub use pool::{Buffer, Pool};
 pub use provider::has_bf16;
-pub use session::{Network, Signature};
+pub use signature::{Constant, Network, Signature};
 
 use crate::{
     config::EngineOptions,

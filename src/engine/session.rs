@@ -1,138 +1,22 @@
 //! One session of ONNX Runtime: opened by a setup, proven to run on its provider, fed with batches.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{borrow::Cow, path::PathBuf, sync::Arc};
 
 use half::f16;
 use ort::{
     session::{Session as OrtSession, SessionInputValue, builder::GraphOptimizationLevel},
-    value::{TensorElementType, TensorRef, ValueType},
+    value::{DynTensor, TensorElementType, TensorRef, ValueType},
 };
 
-use super::{Buffer, Inferred, Library, Pool, Setup, Tensor, provider};
+use super::{
+    Buffer, Inferred, Library, Network, Pool, Setup, Signature, Tensor, provider,
+    signature::{broken, refused},
+    values::{read, tensor},
+};
 use crate::{
     config::{Precision, Provider},
     error::{Error, Kind, Result},
-    fault,
 };
-
-/// A network to be run.
-#[derive(Clone, Debug)]
-pub struct Network {
-    pub file: PathBuf,
-    /// The same network with 16-bit weights, for providers that take the arithmetic from them.
-    pub half_file: Option<PathBuf>,
-    /// Name of the input tensor.
-    pub input: String,
-    /// The input's shape without the batch axis.
-    pub shape: [usize; 3],
-}
-
-impl Network {
-    /// Number of values of one picture.
-    pub fn input_len(&self) -> usize {
-        self.shape.iter().product()
-    }
-}
-
-/// What the model file says of itself.
-#[derive(Clone, Debug)]
-pub struct Signature {
-    /// Shape of the input, -1 where free.
-    pub input: Vec<i64>,
-    input_type: TensorElementType,
-    /// Names of the input's free axes.
-    symbols: Vec<String>,
-    /// Name and shape without the batch axis, `None` where free.
-    pub outputs: Vec<(String, Vec<Option<usize>>)>,
-}
-
-impl Signature {
-    pub fn batch_is_free(&self) -> bool {
-        self.input.first() == Some(&-1)
-    }
-}
-
-fn refused(error: impl std::fmt::Display) -> Error {
-    Error::internal("ONNX Runtime refused a setting.", error)
-}
-
-/// Reads a model file without running it.
-///
-/// # Errors
-/// It is no model, or its input is not the manifest's; in words.
-pub fn inspect(library: &Library, network: &Network) -> Result<Signature> {
-    let builder = OrtSession::builder(&library.environment).map_err(refused)?;
-    let mut builder = builder.with_optimization_level(GraphOptimizationLevel::Disable).map_err(refused)?;
-    let session = builder.commit_from_file(&network.file).map_err(|error| broken(&network.file, &error))?;
-    let names: Vec<&str> = session.inputs().iter().map(|input| input.name()).collect();
-    let Some(input) = session.inputs().iter().find(|input| input.name() == network.input) else {
-        return Err(fault!(
-            BadRequest,
-            "The model has no input `{}`; it has: {}. Correct [input] name in model.toml.",
-            network.input,
-            names.join(", ")
-        ));
-    };
-    let ValueType::Tensor { ty, shape, dimension_symbols } = input.dtype() else {
-        return Err(fault!(BadRequest, "The input `{}` is no tensor.", network.input));
-    };
-    let input_shape: Vec<i64> = shape.iter().copied().collect();
-    let wanted: Vec<i64> = std::iter::once(-1).chain(network.shape.iter().map(|&length| length as i64)).collect();
-    let fits = input_shape.len() == 4
-        && input_shape.iter().zip(&wanted).skip(1).all(|(has, wants)| *has == -1 || has == wants)
-        && matches!(input_shape[0], -1 | 1);
-    if !fits {
-        return Err(fault!(
-            BadRequest,
-            "The input `{}` has the shape {input_shape:?}, but model.toml describes {wanted:?}: correct [input] width, height or layout.",
-            network.input
-        ));
-    }
-    if !matches!(ty, TensorElementType::Float32 | TensorElementType::Float16 | TensorElementType::Uint8) {
-        return Err(fault!(
-            BadRequest,
-            "The input `{}` holds {ty}; only float32, float16 and uint8 are fed.",
-            network.input
-        ));
-    }
-    let outputs = session.outputs().iter().map(|output| {
-        let shape = match output.dtype() {
-            ValueType::Tensor { shape, .. } => {
-                shape.iter().skip(1).map(|&length| usize::try_from(length).ok()).collect()
-            }
-            _ => Vec::new(),
-        };
-        (output.name().to_owned(), shape)
-    });
-    let symbols = dimension_symbols.iter().map(|symbol| symbol.to_string()).collect();
-    Ok(Signature { input: input_shape, input_type: *ty, symbols, outputs: outputs.collect() })
-}
-
-fn broken(file: &std::path::Path, error: &dyn std::fmt::Display) -> Error {
-    let version = file.parent().and_then(|folder| folder.file_name()).unwrap_or_default().display();
-    let name = format!("{version}/{}", file.file_name().unwrap_or_default().display());
-    match looks_like(file) {
-        Some(found) => fault!(BadRequest, "{name} is no ONNX model but {found}").with_cause(error),
-        None => fault!(BadRequest, "{name} is no ONNX model that can be loaded: {error}"),
-    }
-}
-
-/// What people have in a model's place most often, and what to do then.
-fn looks_like(file: &std::path::Path) -> Option<&'static str> {
-    use std::io::Read;
-    let mut head = Vec::new();
-    std::fs::File::open(file).ok()?.take(64).read_to_end(&mut head).ok()?;
-    let text = String::from_utf8_lossy(&head).trim_start().to_ascii_lowercase();
-    if head.is_empty() {
-        Some("an empty file: fetch it again.")
-    } else if text.starts_with("version https://git-lfs") {
-        Some("a pointer of Git LFS: fetch the file itself with `git lfs pull`.")
-    } else if text.starts_with('<') {
-        Some("a web page: the address it was fetched from gives no file. Fetch it again from another one.")
-    } else {
-        None
-    }
-}
 
 /// Shape without the batch axis, and buffers of that many values.
 type OutputPool = (Arc<[usize]>, Arc<Pool>);
@@ -142,6 +26,10 @@ pub struct Session {
     inner: OrtSession,
     network: Network,
     input_type: TensorElementType,
+    /// In every run, beside the pictures.
+    constants: Vec<DynTensor>,
+    /// Pictures in each run, where the file fixes it.
+    fixed_batch: Option<usize>,
     /// For each output; known after the first run.
     outputs: Vec<Option<OutputPool>>,
     /// For batches, and for inputs of another type than f32.
@@ -194,7 +82,17 @@ impl Session {
                 _ => signature.input_type,
             };
         let outputs = inner.outputs().iter().map(|_| None).collect();
-        let mut session = Self { inner, network: network.clone(), input_type, outputs, batch: Vec::new() };
+        let constants = network.constants.iter().zip(&signature.constants);
+        let constants = constants.map(|(constant, (ty, shape))| tensor(&constant.values, *ty, shape));
+        let mut session = Self {
+            inner,
+            network: network.clone(),
+            input_type,
+            constants: constants.collect::<Result<_>>()?,
+            fixed_batch: signature.fixed_batch(),
+            outputs,
+            batch: Vec::new(),
+        };
         let mut grey = Pool::new(network.input_len()).take();
         grey.fill(0.5);
         let ran = session.run(&[grey]);
@@ -220,16 +118,19 @@ impl Session {
     /// ONNX Runtime's words.
     pub fn run(&mut self, inputs: &[Buffer]) -> Result<Vec<Inferred>> {
         let failed = |error: &dyn std::fmt::Display| Error::internal("The model could not be run on a picture.", error);
+        let batch = self.fixed_batch.unwrap_or(inputs.len());
         let values: &[f32] = match inputs {
-            [one] => one,
+            [one] if batch == 1 => one,
             several => {
                 self.batch.clear();
                 several.iter().for_each(|input| self.batch.extend_from_slice(input));
+                // Places of a fixed batch that no picture takes are black and not looked at.
+                self.batch.resize(batch * self.network.input_len(), 0.0);
                 &self.batch
             }
         };
         let [a, b, c] = self.network.shape;
-        let shape = [inputs.len(), a, b, c];
+        let shape = [batch, a, b, c];
         let (halves, bytes): (Vec<f16>, Vec<u8>);
         let value: SessionInputValue<'_> = match self.input_type {
             TensorElementType::Float16 => {
@@ -242,30 +143,29 @@ impl Session {
             }
             _ => TensorRef::from_array_view((shape, values)).map_err(|error| failed(&error))?.into(),
         };
-        let outputs = self.inner.run(vec![(self.network.input.as_str(), value)]).map_err(|error| failed(&error))?;
+        let mut given = vec![(Cow::from(self.network.input.as_str()), value)];
+        for (constant, tensor) in self.network.constants.iter().zip(&self.constants) {
+            given.push((constant.input.as_str().into(), tensor.into()));
+        }
+        let outputs = self.inner.run(given).map_err(|error| failed(&error))?;
         let mut inferred: Vec<Inferred> = inputs.iter().map(|_| Vec::with_capacity(outputs.len())).collect();
         for (known, value) in self.outputs.iter_mut().zip(outputs.values()) {
-            let widened: Vec<f32>;
-            let (shape, values): (&[i64], &[f32]) = match value.try_extract_tensor::<f32>() {
-                Ok((shape, values)) => (shape, values),
-                Err(_) => {
-                    let (shape, values) = value.try_extract_tensor::<f16>().map_err(|error| failed(&error))?;
-                    widened = values.iter().map(|value| value.to_f32()).collect();
-                    (shape, &widened)
-                }
+            let (shape, values) = read(&value)?;
+            let shape: Vec<usize> = shape.iter().map(|&length| length as usize).collect();
+            let shape = match shape.split_first() {
+                Some((&first, rest)) if first == batch => rest,
+                // What a network with its own non-maximum suppression found: as long as it found something.
+                _ if batch == 1 => &shape,
+                _ => return Err(failed(&"an output's first axis is not the batch")),
             };
-            let shape: Vec<usize> = shape.iter().skip(1).map(|&length| length as usize).collect();
             let (shape, pool) = match known {
                 Some((before, pool)) if **before == *shape => (before.clone(), pool.clone()),
-                known => known.insert((shape.as_slice().into(), Pool::new(shape.iter().product()))).clone(),
+                known => known.insert((shape.into(), Pool::new(shape.iter().product()))).clone(),
             };
             let each = shape.iter().product::<usize>();
-            if each * inputs.len() != values.len() {
-                return Err(failed(&"an output's first axis is not the batch"));
-            }
-            for (inferred, values) in inferred.iter_mut().zip(values.chunks_exact(each.max(1))) {
+            for (place, inferred) in inferred.iter_mut().enumerate() {
                 let mut copy = pool.take();
-                copy.copy_from_slice(values);
+                copy.copy_from_slice(&values[place * each..(place + 1) * each]);
                 inferred.push(Tensor { shape: shape.clone(), values: copy });
             }
         }

@@ -9,7 +9,7 @@ use super::{FrameRow, Jobs, Video, VideoState, now, queue::words, stop::Stop};
 use crate::{
     detector::Pending,
     error::{Kind, Result},
-    event::round,
+    event::{Task, round},
     frame::{FrameTag, Size},
     media::FileSource,
     meter::StateLabel,
@@ -88,7 +88,7 @@ fn wait_for_room(jobs: &Jobs, video: &Video, stop: &Stop) {
 
 /// Returns the warning that the viewer should read, if any.
 fn detect(jobs: &Jobs, video: &mut Video, stop: &Stop) -> Result<Option<String>> {
-    let model = jobs.model(Some(&video.model))?.clone();
+    let model = jobs.model(Some(&video.model), Task::Detect)?.clone();
     let mut source = FileSource::open(&video.id, &jobs.files.source(&video.id), &jobs.settings.limits)?;
     let mut run = Run {
         jobs,

@@ -8,6 +8,7 @@ mod detect;
 mod files;
 mod hub;
 mod live;
+mod models;
 mod queue;
 mod record;
 mod recording;
@@ -26,6 +27,7 @@ pub use live::{
     Direct, Follower, Manner, NewNetworkStream, Shown, Stream, StreamInfo, StreamKind, StreamSettings, StreamState,
     Streams, Wishes,
 };
+pub use models::Models;
 pub use queue::{JobSettings, Jobs};
 pub use recording::{Recording, RecordingOptions, RecordingState};
 pub use retention::Retention;

@@ -12,12 +12,13 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Files, Hub, Recording, RecordingOptions, RecordingState, Retention, Snapshot, Store, Video, VideoState, detect,
-    new_id, now, record, stop::Stop,
+    Files, Hub, Models, Recording, RecordingOptions, RecordingState, Retention, Snapshot, Store, Video, VideoState,
+    detect, new_id, now, record, stop::Stop,
 };
 use crate::{
     detector::Detector,
     error::{Error, Result},
+    event::Task,
     fault,
     media::Limits,
     meter::Meter,
@@ -56,14 +57,14 @@ pub struct Jobs {
     pub hub: Hub,
     pub(super) settings: JobSettings,
     pub(super) meter: Arc<Meter>,
-    models: Vec<Arc<Detector>>,
+    models: Models,
     lanes: Mutex<Lanes>,
     ended: Condvar,
     stopping: AtomicBool,
 }
 
 impl Jobs {
-    /// `models`: the first is the default.
+    /// `models`: the first of each task is its default.
     pub fn new(
         files: Files,
         store: Store,
@@ -77,7 +78,7 @@ impl Jobs {
             hub: Hub::default(),
             settings,
             meter,
-            models,
+            models: Models::new(models),
             lanes: Mutex::default(),
             ended: Condvar::new(),
             stopping: AtomicBool::new(false),
@@ -88,21 +89,17 @@ impl Jobs {
         &self.settings
     }
 
-    /// All models; the first is the default.
+    /// All models; the first of each task is its default.
     pub fn models(&self) -> &[Arc<Detector>] {
-        &self.models
+        self.models.all()
     }
 
-    /// The model of that name, or the default one.
-    pub fn model(&self, name: Option<&str>) -> Result<&Arc<Detector>> {
-        let found = match name {
-            None => self.models.first(),
-            Some(name) => self.models.iter().find(|model| model.info().name == name),
-        };
-        found.ok_or_else(|| {
-            let names: Vec<_> = self.models.iter().map(|model| model.info().name.as_str()).collect();
-            fault!(NotFound, "There is no model `{}` here; there is: {}.", name.unwrap_or(""), names.join(", "))
-        })
+    /// The model of that name, or the default one of the task.
+    ///
+    /// # Errors
+    /// There is none, or it does another task.
+    pub fn model(&self, name: Option<&str>, task: Task) -> Result<&Arc<Detector>> {
+        self.models.find(name, task)
     }
 
     /// Refuses when as many videos wait as may.
@@ -295,7 +292,7 @@ impl Jobs {
 
     /// Ends the engines, after [`Jobs::shut_down`].
     pub fn stop_models(&self) {
-        self.models.iter().for_each(|model| model.stop());
+        self.models.stop();
     }
 
     /// Ends all threads; work in progress is kept and goes on at the next start. False if some did not end in time.

@@ -1,9 +1,10 @@
 //! `model.toml`, described in `docs/ref/model-toml.md`.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{family, labels::Labels};
+use super::labels::Labels;
 use crate::{
+    event::Task,
     frame::Size,
     vision::{
         geometry::Resize,
@@ -13,7 +14,6 @@ use crate::{
 
 /// What a model takes and what its numbers mean.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// A row of [`family::FAMILIES`].
     pub family: String,
@@ -28,24 +28,22 @@ pub struct Manifest {
     /// Every class of a cell that reaches the threshold counts, not only the best.
     #[serde(default)]
     pub multi_label: bool,
+    /// Inputs beside the picture.
     #[serde(default)]
-    pub heads: Vec<Heads>,
-    pub decoded: Option<Decoded>,
+    pub constants: Vec<Constant>,
+    /// What only the family reads.
+    #[serde(flatten)]
+    rest: toml::Table,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Task {
-    #[default]
-    Detect,
-}
-
-impl Task {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Task::Detect => "detect",
-        }
-    }
+/// An input that gets the same values in every run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Constant {
+    /// Name of the input tensor.
+    pub input: String,
+    /// In row-major order.
+    pub values: Vec<f64>,
 }
 
 /// The input tensor. A level v (0..=255) becomes `(v * scale - mean[c]) / std[c]`.
@@ -68,6 +66,9 @@ pub struct InputSpec {
     pub std: [f32; 3],
     #[serde(default)]
     pub resize: Resize,
+    /// With [`Resize::Crop`]: how much of the picture's middle is looked at, of what fits the input's aspect ratio.
+    #[serde(default = "one")]
+    pub crop: f32,
     /// Level of the letterbox's bars, 0..=255.
     #[serde(default = "grey")]
     pub pad: u8,
@@ -113,40 +114,6 @@ impl Default for Thresholds {
     }
 }
 
-/// A raw YOLO head: logits on a grid.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Heads {
-    /// Name of the output tensor.
-    pub output: String,
-    /// Pixels of the input per cell.
-    pub stride: u32,
-    /// Darknet's `scale_x_y`: stretches the centre's range beyond its cell.
-    #[serde(default = "one")]
-    pub scale_x_y: f32,
-    /// Width and height in pixels of the input; Darknet's `anchors` picked by `mask`.
-    pub anchors: Vec<[f32; 2]>,
-}
-
-/// One output `[N, K, 5 + classes]` with probabilities: centre x, centre y, width, height, objectness, classes.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Decoded {
-    /// Name of the output tensor.
-    pub output: String,
-    #[serde(default)]
-    pub coordinates: Coordinates,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Coordinates {
-    #[default]
-    InputPixels,
-    /// 0..=1 of the input's width and height.
-    Normalized,
-}
-
 impl Manifest {
     /// Reads and checks the text of a `model.toml`.
     ///
@@ -158,11 +125,15 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The keys that only the family knows, as its own type, which should refuse those it does not know.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words for who wrote them.
+    pub fn family_keys<T: DeserializeOwned>(&self) -> Result<T, String> {
+        self.rest.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+
     fn check(&self) -> Result<(), String> {
-        if !family::FAMILIES.iter().any(|(name, _)| *name == self.family) {
-            let known: Vec<&str> = family::FAMILIES.iter().map(|(name, _)| *name).collect();
-            return Err(format!("the family `{}` is not known; known: {}", self.family, known.join(", ")));
-        }
         let input = &self.input;
         if !(1..=8192).contains(&input.width) || !(1..=8192).contains(&input.height) {
             return Err("[input] width and height must lie between 1 and 8192".into());
@@ -170,6 +141,14 @@ impl Manifest {
         let numbers = [input.scale].into_iter().chain(input.mean).chain(input.std);
         if !numbers.into_iter().all(f32::is_finite) || input.scale == 0.0 || input.std.contains(&0.0) {
             return Err("[input] scale and std must be numbers other than 0, and mean numbers".into());
+        }
+        if !(input.crop > 0.0 && input.crop <= 1.0) {
+            return Err("[input] crop must lie above 0 and be at most 1".into());
+        }
+        if input.resize == Resize::Crop && self.task != Task::Classify {
+            return Err(
+                "[input] resize = \"crop\" is for `task = \"classify\"`: what is cut off is not looked at".into()
+            );
         }
         let probability = |value: f32| value > 0.0 && value < 1.0;
         if !probability(self.thresholds.score) || !probability(self.thresholds.iou) {

@@ -4,12 +4,14 @@
 //! the highest version is taken.
 
 pub mod family;
+pub mod import;
 mod labels;
 mod manifest;
+mod scores;
 
 use std::path::{Path, PathBuf};
 
-pub use manifest::{Heads, InputSpec, Manifest, Thresholds};
+pub use manifest::{Constant, InputSpec, Manifest, Thresholds};
 
 use crate::{config::places, error::Result, fault};
 

@@ -2,12 +2,14 @@
 //!
 //! Names carry the space: `image` is pixels of the upright picture, `input` is pixels of the model's input.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+#[cfg(doc)]
+use crate::frame::Frame;
 use crate::frame::Size;
 
 /// How a picture is made to fit the model's input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resize {
     /// The aspect ratio is kept, bars of equal width on both sides.
@@ -17,6 +19,9 @@ pub enum Resize {
     LetterboxTopLeft,
     /// Both axes are filled, the aspect ratio is not kept.
     Stretch,
+    /// The aspect ratio is kept, the input is filled, and what does not fit is cut off ([`Frame::middle`]): for
+    /// classifiers, because nothing is found in what is cut off.
+    Crop,
 }
 
 /// A box around its centre, in pixels of the model's input.
@@ -44,7 +49,8 @@ impl Letterbox {
     /// Both sizes must not be empty.
     pub fn new(image: Size, input: Size, resize: Resize) -> Self {
         let inner = match resize {
-            Resize::Stretch => input,
+            // What is cropped is of the input's shape already.
+            Resize::Stretch | Resize::Crop => input,
             Resize::Letterbox | Resize::LetterboxTopLeft => {
                 let x = f64::from(input.width) / f64::from(image.width);
                 let y = f64::from(input.height) / f64::from(image.height);
@@ -55,7 +61,7 @@ impl Letterbox {
         };
         let (left, top) = match resize {
             Resize::Letterbox => ((input.width - inner.width) / 2, (input.height - inner.height) / 2),
-            Resize::LetterboxTopLeft | Resize::Stretch => (0, 0),
+            Resize::LetterboxTopLeft | Resize::Stretch | Resize::Crop => (0, 0),
         };
         Self { image, input, inner, left, top }
     }

@@ -13,7 +13,7 @@ use crate::{
 use super::{geometry::Letterbox, picture::scale_bgr};
 
 /// Order of the axes of the input tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// `[1, 3, height, width]`
@@ -24,7 +24,7 @@ pub enum Layout {
 }
 
 /// Order of the colours in the tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channels {
     #[default]

@@ -6,14 +6,17 @@ use serde::Serialize;
 use warp::{Filter, Reply, filters::BoxedFilter, reply::Response};
 
 use super::{Web, problem::answer, with};
-use crate::{detector::ModelInfo, error::Result};
+use crate::{
+    detector::{Detector, ModelInfo},
+    error::Result,
+};
 
 /// A served model.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Model {
     #[serde(flatten)]
     pub info: ModelInfo,
-    /// Used when a request names none.
+    /// Used when a request for its task names none.
     pub default: bool,
     /// All labels; a detection's `class_id` counts them from 0.
     pub label_names: Vec<String>,
@@ -26,14 +29,13 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
 /// Lists the models.
 #[utoipa::path(get, path = "/api/models", tag = "models", responses((status = 200, body = Vec<Model>)))]
 pub async fn list(web: Arc<Web>) -> Result<Response> {
-    let models: Vec<Model> = web
-        .jobs
-        .models()
+    let models = web.jobs.models();
+    let first = |model: &Detector| models.iter().find(|other| other.task() == model.task());
+    let models: Vec<Model> = models
         .iter()
-        .enumerate()
-        .map(|(i, model)| Model {
+        .map(|model| Model {
             info: model.info().clone(),
-            default: i == 0,
+            default: first(model).is_some_and(|first| Arc::ptr_eq(first, model)),
             label_names: model.label_names().to_vec(),
         })
         .collect();

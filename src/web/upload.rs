@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    event::Task,
     fault,
     jobs::{Video, new_id},
     media::FileSource,
@@ -152,7 +153,7 @@ struct Wish {
 impl Wish {
     fn new(web: &Web, query: &Query, length: Option<u64>) -> Result<Self> {
         web.jobs.check_capacity()?;
-        let model = web.jobs.model(query.text("model"))?.info();
+        let model = web.jobs.model(query.text("model"), Task::Detect)?.info();
         let threshold = query.threshold()?.unwrap_or(model.threshold);
         let length = length.unwrap_or(0);
         check_size(web, length)?;
@@ -164,7 +165,7 @@ impl Wish {
 
     fn change(&mut self, web: &Web, query: &Query) -> Result<()> {
         if let Some(name) = query.text("model") {
-            self.model = web.jobs.model(Some(name))?.info().name.clone();
+            self.model = web.jobs.model(Some(name), Task::Detect)?.info().name.clone();
         }
         if let Some(threshold) = query.threshold()? {
             self.threshold = threshold;

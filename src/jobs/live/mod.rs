@@ -28,6 +28,7 @@ use super::{Jobs, new_id, now, stop::Stop};
 use crate::{
     detector::Detector,
     error::Result,
+    event::Task,
     fault,
     media::{LiveSource, NetworkRules},
 };
@@ -101,7 +102,7 @@ impl Streams {
 
     /// What a new stream starts with.
     pub fn describe(&self, kind: StreamKind, wishes: Wishes) -> Result<StreamInfo> {
-        let model = self.jobs.model(wishes.model.as_deref())?.info();
+        let model = self.jobs.model(wishes.model.as_deref(), Task::Detect)?.info();
         let usual = match kind {
             StreamKind::Network => "Network camera",
             StreamKind::Webrtc | StreamKind::Jpeg => "Camera",
@@ -139,7 +140,7 @@ impl Streams {
         mut source: Box<dyn LiveSource>,
         manner: Manner,
     ) -> Result<Arc<Stream>> {
-        let model = self.jobs.model(Some(&info.model))?.clone();
+        let model = self.jobs.model(Some(&info.model), Task::Detect)?.clone();
         self.run(info, move |streams, stream| {
             let outcome = Worker::new(&streams.jobs, stream, manner, 0).run(source.as_mut(), &model);
             if let Err(error) = outcome {
@@ -227,6 +228,6 @@ impl Streams {
 
     /// The model of a stream, by the name that the stream keeps.
     fn model(&self, stream: &Stream) -> Result<Arc<Detector>> {
-        self.jobs.model(Some(&stream.look(|info| info.model.clone()))).cloned()
+        self.jobs.model(Some(&stream.look(|info| info.model.clone())), Task::Detect).cloned()
     }
 }

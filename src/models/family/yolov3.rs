@@ -4,23 +4,63 @@
 //! Source of the formulas: Redmon and Farhadi, "YOLOv3: An Incremental Improvement", 2018, section 2.1; `scale_x_y` as
 //! Bochkovskiy's Darknet has it. A cell's score for a class is objectness times class probability.
 
-use super::{Family, Output};
+use serde::Deserialize;
+
+use super::{Coordinates, Family, Output, Wanted};
 use crate::{
     models::{
-        Heads, Manifest,
-        manifest::{Coordinates, Decoded},
+        Manifest,
+        import::{Proposal, Seen},
+        scores::{logit, pick, sigmoid},
     },
     vision::{geometry::InputBox, nms::Candidate},
 };
 
+/// What the family reads of the manifest; one of the two.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    #[serde(default)]
+    heads: Vec<Heads>,
+    decoded: Option<Decoded>,
+}
+
+/// A raw YOLO head: logits on a grid.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Heads {
+    /// Name of the output tensor.
+    output: String,
+    /// Pixels of the input per cell.
+    stride: u32,
+    /// Darknet's `scale_x_y`: stretches the centre's range beyond its cell.
+    #[serde(default = "one")]
+    scale_x_y: f32,
+    /// Width and height in pixels of the input; Darknet's `anchors` picked by `mask`.
+    anchors: Vec<[f32; 2]>,
+}
+
+/// One output `[N, K, 5 + classes]` with probabilities: centre x, centre y, width, height, objectness, classes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decoded {
+    /// Name of the output tensor.
+    output: String,
+    #[serde(default)]
+    coordinates: Coordinates,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
 pub fn make(manifest: &Manifest, classes: usize) -> Result<Box<dyn Family>, String> {
     let input = (manifest.input.width, manifest.input.height);
-    match (&manifest.decoded, manifest.heads.as_slice()) {
-        (Some(decoded), []) => {
-            Ok(Box::new(DecodedRows { decoded: decoded.clone(), classes, input, multi_label: manifest.multi_label }))
-        }
-        (None, heads @ [_, ..]) => {
-            for head in heads {
+    let keys: Keys = manifest.family_keys()?;
+    match (keys.decoded, keys.heads) {
+        (Some(decoded), heads) if heads.is_empty() => Ok(Box::new(DecodedRows { decoded, classes, input })),
+        (None, heads) if !heads.is_empty() => {
+            for head in &heads {
                 let fits =
                     head.stride > 0 && input.0.is_multiple_of(head.stride) && input.1.is_multiple_of(head.stride);
                 if !fits {
@@ -38,7 +78,7 @@ pub fn make(manifest: &Manifest, classes: usize) -> Result<Box<dyn Family>, Stri
                     ));
                 }
             }
-            Ok(Box::new(RawHeads { heads: heads.to_vec(), classes, input, multi_label: manifest.multi_label }))
+            Ok(Box::new(RawHeads { heads, classes, input }))
         }
         _ => Err("the family yolov3 wants [[heads]], one for each raw output, or one [decoded]".into()),
     }
@@ -48,7 +88,6 @@ struct RawHeads {
     heads: Vec<Heads>,
     classes: usize,
     input: (u32, u32),
-    multi_label: bool,
 }
 
 /// Where the value (anchor, channel, cell) of a head lies: `anchor * a + channel * c + cell * s`.
@@ -86,13 +125,12 @@ impl Family for RawHeads {
         self.heads.iter().map(|head| head.output.as_str()).collect()
     }
 
-    fn check(&self, shapes: &[Vec<Option<usize>>]) -> Result<(), String> {
+    fn check(&self, shapes: &[&[usize]]) -> Result<(), String> {
         for (head, shape) in self.heads.iter().zip(shapes) {
-            let Some(known) = shape.iter().copied().collect::<Option<Vec<usize>>>() else { continue };
-            if self.strides(head, &known).is_none() {
+            if self.strides(head, shape).is_none() {
                 let ((width, height), anchors, channels) = (self.grid(head), head.anchors.len(), 5 + self.classes);
                 return Err(format!(
-                    "the output `{}` has the shape {known:?}, but {anchors} anchors, {} labels and stride {} make [{}, {height}, {width}] (or the same with the axes in another order): check labels, anchors, stride and the input's size",
+                    "the output `{}` has the shape {shape:?}, but {anchors} anchors, {} labels and stride {} make [{}, {height}, {width}] (or the same with the axes in another order): check labels, anchors, stride and the input's size",
                     head.output,
                     self.classes,
                     head.stride,
@@ -103,9 +141,9 @@ impl Family for RawHeads {
         Ok(())
     }
 
-    fn decode(&self, outputs: &[Output<'_>], threshold: f32) -> Vec<Candidate> {
+    fn decode(&self, outputs: &[Output<'_>], wanted: &Wanted) -> Vec<Candidate> {
         // Comparing logits spares an exponential for each of the thousands of cells that hold nothing.
-        let least = logit(threshold);
+        let least = logit(wanted.threshold);
         let mut found = Vec::new();
         for (head, output) in self.heads.iter().zip(outputs) {
             let Some(strides) = self.strides(head, output.shape) else { continue };
@@ -121,13 +159,7 @@ impl Family for RawHeads {
                     let objectness = sigmoid(at(4));
                     let bbox = || place(head, size, (cell % width, cell / width), [at(0), at(1), at(2), at(3)]);
                     let classes = (0..self.classes).map(|class| at(5 + class));
-                    pick(
-                        classes.map(|class| objectness * sigmoid(class)),
-                        threshold,
-                        self.multi_label,
-                        bbox,
-                        &mut found,
-                    );
+                    pick(classes.map(|class| objectness * sigmoid(class)), wanted, bbox, &mut found);
                 }
             }
         }
@@ -147,7 +179,6 @@ struct DecodedRows {
     decoded: Decoded,
     classes: usize,
     input: (u32, u32),
-    multi_label: bool,
 }
 
 impl Family for DecodedRows {
@@ -155,9 +186,9 @@ impl Family for DecodedRows {
         vec![&self.decoded.output]
     }
 
-    fn check(&self, shapes: &[Vec<Option<usize>>]) -> Result<(), String> {
-        match shapes.first().map(Vec::as_slice) {
-            Some([_, channels]) if channels.is_none_or(|channels| channels == 5 + self.classes) => Ok(()),
+    fn check(&self, shapes: &[&[usize]]) -> Result<(), String> {
+        match shapes.first() {
+            Some([_, channels]) if *channels == 5 + self.classes => Ok(()),
             other => Err(format!(
                 "the output `{}` has the shape {other:?} for each picture, but {} labels make [rows, {}]",
                 self.decoded.output,
@@ -167,53 +198,35 @@ impl Family for DecodedRows {
         }
     }
 
-    fn decode(&self, outputs: &[Output<'_>], threshold: f32) -> Vec<Candidate> {
-        let (x, y) = match self.decoded.coordinates {
-            Coordinates::InputPixels => (1.0, 1.0),
-            Coordinates::Normalized => (self.input.0 as f32, self.input.1 as f32),
-        };
+    fn decode(&self, outputs: &[Output<'_>], wanted: &Wanted) -> Vec<Candidate> {
+        let (x, y) = self.decoded.coordinates.unit(self.input);
         let mut found = Vec::new();
         for row in outputs.iter().flat_map(|output| output.values.chunks_exact(5 + self.classes)) {
             let objectness = row[4];
-            if objectness < threshold {
+            if objectness < wanted.threshold {
                 continue;
             }
             let bbox = || InputBox { cx: row[0] * x, cy: row[1] * y, width: row[2] * x, height: row[3] * y };
-            pick(row[5..].iter().map(|class| objectness * class), threshold, self.multi_label, bbox, &mut found);
+            pick(row[5..].iter().map(|class| objectness * class), wanted, bbox, &mut found);
         }
         found
     }
 }
 
-/// Keeps the best class of a cell, or every class, from the threshold on. Boxes that are no numbers are dropped.
-fn pick(
-    scores: impl Iterator<Item = f32>,
-    threshold: f32,
-    multi_label: bool,
-    bbox: impl Fn() -> InputBox,
-    found: &mut Vec<Candidate>,
-) {
-    let mut keep = |(class, score): (usize, f32)| {
-        let bbox = bbox();
-        let sound = [bbox.cx, bbox.cy, bbox.width, bbox.height].into_iter().all(f32::is_finite);
-        if sound && score >= threshold {
-            found.push(Candidate { bbox, class_id: class as u32, score: score.min(1.0) });
-        }
-    };
-    let scores = scores.enumerate();
-    if multi_label {
-        scores.filter(|&(_, score)| score >= threshold).for_each(keep);
-    } else if let Some(best) = scores.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|best| best.1 >= threshold) {
-        keep(best);
+/// One output of rows with probabilities, of the two grids that tiny networks have.
+pub fn recognise(seen: &Seen) -> Option<Proposal> {
+    let output = seen.only()?;
+    let [rows, length] = output.shape[..] else { return None };
+    if Some(rows) != seen.cells(&[16, 32]).map(|cells| 3 * cells) || length < 6 {
+        return None;
     }
-}
-
-fn sigmoid(value: f32) -> f32 {
-    1.0 / (1.0 + (-value).exp())
-}
-
-fn logit(probability: f32) -> f32 {
-    (probability / (1.0 - probability)).ln()
+    let keys = toml::Table::from_iter([("output".to_owned(), output.name.clone().into())]);
+    Some(Proposal {
+        because: "three rows for each cell of strides 16 and 32".into(),
+        classes: length - 5,
+        keys: toml::Table::from_iter([("decoded".to_owned(), keys.into())]),
+        ..Proposal::default()
+    })
 }
 
 #[cfg(test)]
@@ -223,6 +236,8 @@ mod tests {
     /// Two classes, one anchor of 20x40, a grid of 3x2 cells of 32 pixels.
     const TEXT: &str = "family = \"yolov3\"\nlabels = [\"a\", \"b\"]\n[input]\nname = \"x\"\nwidth = 96\nheight = 64\n\
         [[heads]]\noutput = \"y\"\nstride = 32\nscale_x_y = 1.2\nanchors = [[20, 40]]\n";
+
+    const BEST: Wanted = Wanted { threshold: 0.25, multi_label: false };
 
     fn family() -> Box<dyn Family> {
         let manifest = Manifest::parse(TEXT).expect("a good manifest");
@@ -249,7 +264,7 @@ mod tests {
             [(vec![7, 2, 3], &first), (vec![1, 7, 2, 3], &first), (vec![2, 3, 7], &last), (vec![1, 2, 3, 7], &last)]
         {
             let output = Output { shape: &shape, values };
-            let found = family().decode(&[output], 0.25);
+            let found = family().decode(&[output], &BEST);
             assert_eq!(found.len(), 1, "{shape:?}");
             let Candidate { bbox, class_id, score } = found[0];
             let near = |got: f32, want: f32| assert!((got - want).abs() < 1e-3, "{shape:?}: {got} is not {want}");
@@ -267,9 +282,8 @@ mod tests {
         let mut values = channel_first();
         values[5 * 6 + 5] = 3.0;
         let output = Output { shape: &[7, 2, 3], values: &values };
-        assert_eq!(family().decode(&[output], 0.25).len(), 1);
-        let manifest = Manifest::parse(&format!("multi_label = true\n{TEXT}")).expect("a good manifest");
-        let both = make(&manifest, 2).expect("a family").decode(&[output], 0.25);
+        assert_eq!(family().decode(&[output], &BEST).len(), 1);
+        let both = family().decode(&[output], &Wanted { multi_label: true, ..BEST });
         assert_eq!(both.iter().map(|c| c.class_id).collect::<Vec<_>>(), [0, 1]);
     }
 
@@ -277,16 +291,16 @@ mod tests {
     fn a_box_that_is_no_number_is_dropped() {
         let mut values = channel_first();
         values[2 * 6 + 5] = 1e30;
-        assert!(family().decode(&[Output { shape: &[7, 2, 3], values: &values }], 0.25).is_empty());
+        assert!(family().decode(&[Output { shape: &[7, 2, 3], values: &values }], &BEST).is_empty());
         values.fill(f32::NAN);
-        assert!(family().decode(&[Output { shape: &[7, 2, 3], values: &values }], 0.25).is_empty());
+        assert!(family().decode(&[Output { shape: &[7, 2, 3], values: &values }], &BEST).is_empty());
     }
 
     #[test]
     fn a_wrong_shape_is_told_in_words() {
-        let words = family().check(&[vec![Some(21), Some(2), Some(3)]]).expect_err("three anchors");
+        let words = family().check(&[&[21, 2, 3]]).expect_err("three anchors");
         assert!(words.contains("[21, 2, 3]") && words.contains("[7, 2, 3]"), "{words}");
-        assert!(family().check(&[vec![Some(7), None, Some(3)]]).is_ok(), "free axes are looked at when they are known");
+        assert!(family().check(&[&[7, 2, 3]]).is_ok());
     }
 
     #[test]
@@ -296,7 +310,7 @@ mod tests {
             let text = format!("{base}[decoded]\noutput = \"y\"\ncoordinates = \"{unit}\"\n");
             let family = make(&Manifest::parse(&text).expect("a good manifest"), 2).expect("a family");
             let rows = [0.5, 0.25, 0.1, 0.2, 0.9, 0.1, 0.8, 0.5, 0.5, 0.1, 0.1, 0.2, 0.9, 0.9];
-            let found = family.decode(&[Output { shape: &[2, 7], values: &rows }], 0.25);
+            let found = family.decode(&[Output { shape: &[2, 7], values: &rows }], &BEST);
             assert_eq!(found.len(), 1);
             assert_eq!((found[0].bbox.cx, found[0].bbox.height), (0.5 * factor.0, 0.2 * factor.1));
             assert!((found[0].score - 0.72).abs() < 1e-6 && found[0].class_id == 1);

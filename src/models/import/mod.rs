@@ -1,0 +1,110 @@
+//! From a network's file to a manifest: what was seen of it, and what a family proposes.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    frame::Size,
+    vision::{
+        geometry::Resize,
+        tensor::{Channels, Layout},
+    },
+};
+
+/// What is known of a network that has no manifest yet: what its file says, and what one run gave.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Name of the input that takes the picture.
+    pub input: String,
+    /// Its size in the run, in pixels.
+    pub size: Size,
+    pub layout: Layout,
+    /// The input holds bytes, so that scaling is inside the network.
+    pub bytes: bool,
+    /// Names of further inputs.
+    pub others: Vec<String>,
+    /// In the network's order.
+    pub outputs: Vec<SeenOutput>,
+    /// The file's `metadata_props`: Ultralytics writes `names`, `stride`, `imgsz` and `task`.
+    pub metadata: BTreeMap<String, String>,
+    /// The program that wrote the file, as it calls itself.
+    pub producer: String,
+    /// Number of labels, where a person or the metadata named them.
+    pub labels: Option<usize>,
+}
+
+/// One output tensor of the run.
+#[derive(Clone, Debug)]
+pub struct SeenOutput {
+    pub name: String,
+    /// Without the batch axis.
+    pub shape: Vec<usize>,
+    /// In row-major order.
+    pub values: Vec<f32>,
+}
+
+/// How a family would read the network.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// Nothing else that is known looks like this. If several families could be meant, a person is asked.
+    pub certain: bool,
+    /// What it was recognised by, as the end of a sentence: "one output of …".
+    pub because: String,
+    /// Number of labels that the outputs have room for.
+    pub classes: usize,
+    pub channels: Channels,
+    /// A level v (0..=255) becomes `(v * scale - mean[c]) / std[c]`.
+    pub scale: f32,
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+    pub resize: Resize,
+    /// Level of the bars, 0..=255.
+    pub pad: u8,
+    /// Score threshold and IoU for non-maximum suppression.
+    pub score: f32,
+    pub iou: f32,
+    /// The manifest's keys that only the family knows.
+    pub keys: toml::Table,
+    /// Values for the network's further inputs.
+    pub constants: Vec<(String, Vec<f64>)>,
+}
+
+impl Default for Proposal {
+    /// What most detectors take: RGB of 0 to 1 in a letterbox with grey bars.
+    fn default() -> Self {
+        Self {
+            certain: true,
+            because: String::new(),
+            classes: 0,
+            channels: Channels::Rgb,
+            scale: 1.0 / 255.0,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+            resize: Resize::Letterbox,
+            pad: 114,
+            score: 0.25,
+            iou: 0.45,
+            keys: toml::Table::new(),
+            constants: Vec::new(),
+        }
+    }
+}
+
+impl Seen {
+    /// The only output, if there is but one.
+    pub fn only(&self) -> Option<&SeenOutput> {
+        match self.outputs.as_slice() {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    /// Number of cells of all grids with these strides; `None` if one does not divide the input.
+    pub fn cells(&self, strides: &[u32]) -> Option<usize> {
+        let Size { width, height } = self.size;
+        let fits = |stride: &u32| width.is_multiple_of(*stride) && height.is_multiple_of(*stride);
+        strides
+            .iter()
+            .all(fits)
+            .then(|| strides.iter().map(|stride| (width / stride * (height / stride)) as usize).sum())
+    }
+}
