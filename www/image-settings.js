@@ -7,10 +7,7 @@ import { TASK } from './protocol.js';
 
 const byId = (id) => document.getElementById(id);
 
-const IMPORT = {
-  [TASK.detect]: 'sightglass models import NAME --onnx FILE --labels FILE',
-  [TASK.classify]: 'sightglass models import NAME --onnx FILE --labels FILE --family classifier',
-};
+const IMPORT = 'sightglass models import NAME --onnx FILE --labels FILE';
 
 export class ImageSettings {
   task = TASK.detect;
@@ -89,6 +86,7 @@ export class ImageSettings {
     const none = byId('none-served');
     none.hidden = !this.#models || this.#own().length > 0;
     none.querySelector('h2').textContent = this.task === TASK.detect ? t('image.unserved.detect') : t('image.unserved.classify');
-    none.querySelector('code').textContent = `${IMPORT[this.task]}\nsightglass serve --model NAME`;
+    const all = [...(this.#models ?? []).map(({ name }) => name), 'NAME'];
+    none.querySelector('code').textContent = `${IMPORT}\nsightglass serve ${all.map((name) => `--model ${name}`).join(' ')}`;
   }
 }
