@@ -41,16 +41,16 @@ async function close(page) {
   await page.context().close();
 }
 
-/** Every box of the table's threshold is on the canvas, in its colour, at the place that the server has said. */
+/** Every box that the detector is sure of is on the canvas, in its colour, at the place that the server has said. */
 async function checkBoxes(page, zoom) {
+  await set(page, 'threshold', 0.7); // one box a shape: of two, one would be drawn over the other
   await hook(page, 'show-labels').uncheck();
   await hook(page, 'show-scores').uncheck();
   await repaint(page);
   const { answer } = await lastCall(page);
-  const threshold = Number(await hook(page, 'threshold').inputValue());
   const size = await canvasSize(page);
-  const shown = answer.detections.filter(({ score }) => score >= threshold);
-  assert.ok(shown.length > 3);
+  const shown = answer.detections.filter(({ score }) => score >= 0.7);
+  assert.equal(shown.length, truth.size);
   for (const { label, class_id: id, box } of shown) {
     const points = edges(box, zoom, size);
     assert.equal(await onCanvas(page, points, await lineColour(page, id)), 4, `the box of ${label}`);
@@ -71,7 +71,7 @@ test('chosen: sent once, drawn where the server says, and in the table', async (
   const seen = await rows(page);
   assert.deepEqual(seen.map(([label]) => label), good.map(({ label }) => label));
   assert.deepEqual(seen.map(([, score]) => score), good.map(({ score }) => score.toFixed(2)));
-  assert.match(await hook(page, 'summary').innerText(), /^6 /);
+  assert.equal(await hook(page, 'summary').innerText(), `${good.length} found`);
   assert.match(await hook(page, 'results').innerText(), /heart/);
   await checkBoxes(page, 1);
   await close(page);
@@ -180,7 +180,7 @@ test('a large picture is made smaller before it is sent, and its boxes are where
 
 test('a picture that lies on its side is upright everywhere', async () => {
   const page = await open();
-  for (const side of ['1280', '240', '0']) {
+  for (const side of ['1280', '320', '0']) {
     await choose(page, fixture('scene-exif6.jpg'));
     await hook(page, 'long-side').selectOption(side);
     await send(page);
@@ -231,7 +231,7 @@ test('who does not want to wait any longer stops it', async () => {
   }
   assert.equal(await hook(page, 'message').isVisible(), false);
   await send(page);
-  assert.equal((await rows(page)).length, 6);
+  assert.ok((await rows(page)).length >= 6);
   await close(page);
 });
 
@@ -304,7 +304,7 @@ test('JSON, CSV and the picture hold what is shown, in pixels of the file', asyn
   const drawn = pixelsOf(file);
   const plain = pixelsOf(large);
   assert.deepEqual([drawn.width, drawn.height], [3840, 2880]);
-  for (const { label, class_id: id, box } of told.detections) {
+  for (const { label, class_id: id, box } of told.detections.filter(({ score }) => score >= 0.7)) {
     const colour = await lineColour(page, id);
     const inside = edges(box, 1, drawn).map(([x, y], i) => [x + [2, -2, 0, 0][i], y + [0, 0, 2, -2][i]]);
     for (const [x, y] of inside) {
