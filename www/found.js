@@ -32,10 +32,13 @@ function row({ label, class_id: id, score, box }) {
   const line = document.createElement('tr');
   const head = document.createElement('th');
   head.scope = 'row';
+  const name = document.createElement('span');
+  name.className = 'class';
   const dot = document.createElement('span');
   dot.className = 'dot';
   dot.style.backgroundColor = colourOf(id).line;
-  head.append(dot, label);
+  name.append(dot, label);
+  head.append(name);
   const cells = [score.toFixed(2), ...box.map(oneDigit)].map((words) => {
     const cell = document.createElement('td');
     cell.textContent = words;

@@ -1,4 +1,4 @@
-// A photograph: on a phone by its own camera program, elsewhere by the webcam, in a dialog.
+// A photograph by the webcam, in a dialog.
 
 import { Camera, troubleOf } from './camera-device.js';
 import { t } from './i18n.js';
@@ -13,7 +13,6 @@ export class PhotoDialog {
   #words = this.#dialog.querySelector('[role=status]');
   #shutter = this.#dialog.querySelector('[data-testid=photo-take]');
   #camera;
-  #phone = null;
 
   /** `taken(file)` is given each photograph. */
   constructor(taken) {
@@ -26,10 +25,6 @@ export class PhotoDialog {
 
   /** Throws with words where there is no way to a photograph. */
   async open() {
-    if (matchMedia('(pointer: coarse)').matches && 'capture' in HTMLInputElement.prototype) {
-      this.#openPhone();
-      return;
-    }
     if (!Camera.possible) throw new Error(t('image.photo.insecure'));
     this.#shutter.disabled = true;
     this.#say(t('camera.asking'));
@@ -42,14 +37,6 @@ export class PhotoDialog {
     } catch (error) {
       this.#say(t(troubleOf(error), { words: error.message }));
     }
-  }
-
-  // Kept in a field: some browsers forget an input that is not on the page before it has answered.
-  #openPhone() {
-    this.#phone = document.createElement('input');
-    Object.assign(this.#phone, { type: 'file', accept: 'image/*', capture: 'environment' });
-    this.#phone.onchange = () => this.#phone.files[0] && this.#taken(this.#phone.files[0]);
-    this.#phone.click();
   }
 
   async #take() {

@@ -13,8 +13,11 @@ class PictureBox extends HTMLElement {
 
   connectedCallback() {
     const button = (name) => this.querySelector(`[data-testid=${name}]`);
-    button('choose').onclick = () => this.#input.click();
-    button('photo').onclick = () => this.#photo.open().catch((error) => this.#fail(error.message));
+    button('choose').onclick = () => this.#browse(false);
+    button('photo').onclick = () => {
+      if (matchMedia('(pointer: coarse)').matches && 'capture' in this.#input) this.#browse(true);
+      else this.#photo.open().catch((error) => this.#fail(error.message));
+    };
     button('sample').onclick = () => this.#sample();
     this.#input.onchange = () => {
       const files = [...this.#input.files];
@@ -38,6 +41,14 @@ class PictureBox extends HTMLElement {
   set busy(busy) {
     this.#busy = busy;
     for (const control of this.querySelectorAll('button, input')) control.disabled = busy;
+  }
+
+  /** Files, or a photograph by the phone's own camera program. */
+  #browse(photo) {
+    this.#input.toggleAttribute('multiple', !photo);
+    if (photo) this.#input.setAttribute('capture', 'environment');
+    else this.#input.removeAttribute('capture');
+    this.#input.click();
   }
 
   async #sample() {

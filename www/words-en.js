@@ -214,7 +214,6 @@ export default {
   'image.width': 'Width',
   'image.height': 'Height',
   'image.save': 'Save the results',
-  'image.save.jpeg': 'Picture',
   'image.settings': 'How it is sent',
   'image.long': 'Long side when sent',
   'image.original': 'As it is',

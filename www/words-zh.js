@@ -214,7 +214,6 @@ export default {
   'image.width': '宽',
   'image.height': '高',
   'image.save': '保存结果',
-  'image.save.jpeg': '图片',
   'image.settings': '发送设置',
   'image.long': '发送时的长边',
   'image.original': '原图',
