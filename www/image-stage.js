@@ -36,7 +36,11 @@ export class ImageStage {
   async open(index, picture) {
     if (picture === this.#picture) return;
     this.#picture = picture;
-    const pixels = await picture.pixels(LONGEST);
+    this.#pixels = null; // the one before keeps its own boxes until it is replaced
+    const pixels = await picture.pixels(LONGEST).catch((error) => {
+      if (this.#picture === picture) this.#view.reset(this.track, picture);
+      throw error;
+    });
     if (this.#picture !== picture) {
       pixels.close();
       return;

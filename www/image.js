@@ -99,7 +99,6 @@ function show(index) {
   const { name } = pictures[at];
   byId('name').textContent = name;
   document.title = `${name} – Sightglass`;
-  stage.show(null); // not its boxes, until its pixels are there
   stage.open(index, pictures[at]).catch(() => message.error(t('image.gone', { name })));
   showWeights();
   render();

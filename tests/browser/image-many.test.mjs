@@ -109,6 +109,50 @@ test('several pictures: each is sent once, two at a time, and shown large by a p
   await close(page);
 });
 
+test('however many pictures there are, the pixels of one are kept', async () => {
+  const page = await open({
+    before: (own) =>
+      own.addInitScript(() => {
+        const { createImageBitmap } = window;
+        const { close } = ImageBitmap.prototype;
+        const held = new Set();
+        const addresses = new Set();
+        window.held = () => [held.size, addresses.size];
+        window.most = 0;
+        window.createImageBitmap = async (...all) => {
+          const pixels = await createImageBitmap(...all);
+          held.add(pixels);
+          window.most = Math.max(window.most, held.size);
+          return pixels;
+        };
+        ImageBitmap.prototype.close = function () {
+          held.delete(this);
+          close.call(this);
+        };
+        const { createObjectURL, revokeObjectURL } = URL;
+        URL.createObjectURL = (bytes) => {
+          const address = createObjectURL(bytes);
+          addresses.add(address);
+          return address;
+        };
+        URL.revokeObjectURL = (address) => {
+          addresses.delete(address);
+          revokeObjectURL(address);
+        };
+      }),
+  });
+  const files = Array.from({ length: 12 }, (_, i) => fixture(['scene.jpg', 'scene.png', 'scene-exif6.jpg'][i % 3]));
+  await choose(page, ...files);
+  await send(page);
+  await tiles(page).nth(7).click();
+  await page.waitForFunction(() => document.querySelector('[data-testid=view]').dataset.frame === '7');
+  await page.waitForFunction(() => window.held().join() === '1,0');
+  // The shown one, the one that comes after it, and two on their way to the server.
+  assert.ok((await page.evaluate(() => window.most)) <= 5);
+  assert.equal(await tiles(page).nth(11).locator('img').evaluate((image) => image.complete && image.naturalWidth > 0), true);
+  await close(page);
+});
+
 test('one that fails does not stop the others, and the next press sends only that one', async () => {
   let failing = true;
   let posts = 0;

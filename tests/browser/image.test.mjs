@@ -344,3 +344,38 @@ for (const output of ['base64', 'url']) {
     await close(page);
   });
 }
+
+test('everything can be reached by the keyboard, and has a name', async () => {
+  const page = await open();
+  await choose(page, fixture('scene.jpg'), fixture('scene.png'));
+  await send(page);
+  await page.keyboard.press('Tab'); // from the mouse to the keyboard, or the browser shows no focus
+  await page.locator('.brand').focus();
+  const reached = new Map();
+  for (let press = 0; press < 60; press += 1) {
+    const { name, shows, label } = await page.evaluate(() => {
+      const on = document.activeElement;
+      if (on === document.body) return { name: 'past the end' };
+      const outlined = (element) => getComputedStyle(element).outlineStyle !== 'none';
+      const words = on.getAttribute('aria-label') || on.innerText || on.labels?.[0]?.innerText || on.title;
+      return {
+        name: on.dataset.testid || on.id || on.dataset.classId || on.className || on.getAttribute('href'),
+        shows: outlined(on) || (on.parentElement.matches('.chip') && outlined(on.parentElement)),
+        label: words?.trim(),
+      };
+    });
+    if (reached.has(name) || name === 'past the end') break;
+    reached.set(name, { shows, label });
+    await page.keyboard.press('Tab');
+  }
+  const wanted = [
+    'language', 'task-detect', 'choose', 'photo', 'sample', 'send', 'size', 'full', 'tile', 'save-jpeg', 'save-csv', 'save-json',
+    'long-side', 'quality', 'drawn-by', 'threshold', 'show-labels', 'show-scores',
+  ];
+  for (const name of wanted) assert.ok(reached.has(name), `Tab does not reach ${name}: ${[...reached.keys()]}`);
+  for (const [name, { shows, label }] of reached) {
+    assert.ok(shows, `${name} does not show that it has the focus`);
+    assert.ok(label, `${name} has no name for those who cannot see it`);
+  }
+  await close(page);
+});
