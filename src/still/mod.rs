@@ -3,7 +3,7 @@
 
 mod bmp;
 mod exif;
-mod gif;
+mod gif89;
 mod jpeg;
 mod png;
 mod webp;
@@ -83,7 +83,7 @@ impl Still {
             StillFormat::Jpeg => jpeg::outside(bytes),
             StillFormat::Png => png::outside(bytes),
             StillFormat::Webp => webp::outside(bytes),
-            StillFormat::Gif => gif::outside(bytes),
+            StillFormat::Gif => gif89::outside(bytes),
             StillFormat::Bmp => bmp::outside(bytes),
         };
         let Outside { size, orientation, alpha, unusual, end } = outside.map_err(|flaw| match flaw {

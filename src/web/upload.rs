@@ -53,11 +53,14 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     form.or(raw).unify().boxed()
 }
 
-/// Passes forms, or everything else.
+/// Passes forms that can be read, or everything else.
 pub(super) fn is_form(wanted: bool) -> impl Filter<Extract = (), Error = warp::Rejection> + Clone {
     warp::header::optional::<String>("content-type")
         .and_then(move |kind: Option<String>| async move {
-            let form = kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
+            let form = kind.is_some_and(|kind| {
+                let kind = kind.to_ascii_lowercase();
+                kind.starts_with("multipart/form-data") && kind.contains("boundary=")
+            });
             if form == wanted { Ok(()) } else { Err(warp::reject::not_found()) }
         })
         .untuple_one()

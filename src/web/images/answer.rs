@@ -79,9 +79,9 @@ pub fn make(web: &Web, wish: &Wish, bytes: &[u8], still: &Still, gone: &Cancella
 }
 
 fn drawn(frame: &Frame, answer: &ImageAnswer, wish: &Wish) -> Frame {
-    match (&answer.detections, answer.classes.as_ref().and_then(|classes| classes.first())) {
+    match (&answer.detections, &answer.classes) {
         (Some(detections), _) => draw::annotate(frame, detections, wish.style),
-        (None, Some(best)) => draw::caption(frame, best, wish.style),
+        (None, Some(classes)) => draw::caption(frame, classes, wish.style),
         (None, None) => frame.clone(),
     }
 }

@@ -90,6 +90,12 @@ pub async fn whole<B: Buf>(
         Some("application/json") => true,
         None | Some("" | "application/octet-stream") => false,
         Some(kind) if kind.starts_with("image/") => false,
+        Some("multipart/form-data") => {
+            return Err(fault!(
+                BadRequest,
+                "The form's Content-Type names no boundary: let the HTTP library write that header itself."
+            ));
+        }
         Some(kind) => {
             let kind: String = kind.chars().take(80).collect();
             return Err(fault!(

@@ -15,6 +15,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "config"]),
     ("futures-util", &["web"]),
     ("gif", &["vision"]),
+    ("glob", &["cli"]),
     ("gstreamer", &["media"]),
     ("gstreamer-app", &["media"]),
     ("gstreamer-sdp", &["media"]),
@@ -51,7 +52,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["cli", "media", "models"]),
     ("tracing", &[]),
     ("tracing-subscriber", &["cli"]),
-    ("url", &["media"]),
+    ("ureq", &["cli"]),
+    ("url", &["cli", "media"]),
     ("utoipa", &["detector", "event", "jobs", "web"]),
     ("warp", &["web"]),
 ];
