@@ -1,4 +1,4 @@
-// What a picture is sent with: task, model, size, quality, and who draws. Model and drawing may differ between the tasks.
+// What a picture is sent with: task, model, size, quality, and who draws. Each task has its own model.
 
 import { leastThreshold } from './draw-options.js';
 import { percent } from './format.js';
@@ -39,6 +39,11 @@ export class ImageSettings {
   set models(models) {
     this.#models = models;
     this.open(this.task);
+  }
+
+  /** The server has said which models it has. */
+  get known() {
+    return this.#models !== null;
   }
 
   open(task) {

@@ -55,6 +55,7 @@ function seenIn(picture) {
 async function choose(files) {
   const hadFocus = box.contains(document.activeElement);
   message.clear();
+  if (!settings.known) loadModels(); // the server was away when the page came
   const read = [];
   const failed = [];
   reading = true;
@@ -294,8 +295,7 @@ onLanguage(() => {
 });
 addEventListener('unhandledrejection', ({ reason }) => message.error(t('error.page', { words: String(reason?.message ?? reason) })));
 
-async function start() {
-  openTask(new URLSearchParams(location.search).get('task') === TASK.classify ? TASK.classify : TASK.detect);
+async function loadModels() {
   try {
     settings.models = await listModels();
     fitThreshold();
@@ -305,4 +305,5 @@ async function start() {
   render();
 }
 
-start();
+openTask(new URLSearchParams(location.search).get('task') === TASK.classify ? TASK.classify : TASK.detect);
+loadModels();

@@ -112,6 +112,14 @@ test('a server that is away, and one that speaks in riddles', async () => {
   }
 });
 
+test('a server that was away when the page came is asked again for its models', async () => {
+  const page = await open({ before: (own) => own.route('**/api/models', (route) => route.abort(), { times: 1 }) });
+  assert.match(await alert(page), /does not answer/);
+  await choose(page, fixture('scene.jpg'));
+  assert.equal(await hook(page, 'message').isVisible(), false);
+  await close(page);
+});
+
 test('where the browser keeps the webcam from the page, the page says why', async () => {
   const far = await openBrowser(['--host-resolver-rules=MAP camera.test 127.0.0.1']);
   try {
