@@ -35,7 +35,8 @@ export class PhotoDialog {
       this.#shutter.disabled = false;
       this.#shutter.focus();
     } catch (error) {
-      this.#say(t(troubleOf(error), { words: error.message }));
+      const trouble = troubleOf(error);
+      this.#say(trouble === 'camera.none' ? t('image.photo.none') : t(trouble, { words: error.message }));
     }
   }
 
@@ -53,5 +54,6 @@ export class PhotoDialog {
   #say(words) {
     this.#words.textContent = words;
     this.#words.hidden = !words;
+    this.#video.hidden = Boolean(words); // nothing is to be seen yet, or any more
   }
 }

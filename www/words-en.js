@@ -185,6 +185,7 @@ export default {
   'image.choose': 'Choose pictures',
   'image.photo': 'Take a photo',
   'image.photo.take': 'Take it',
+  'image.photo.none': 'No camera was found. Plug one in, or switch it on, then try again; or choose a file.',
   'image.photo.insecure': 'Browsers give a camera only to pages that come over HTTPS, or from the same machine. Open this page over HTTPS, or choose a file.',
   'image.sample': 'Try the sample',
   'image.folder': 'That is not a file. Drop picture files.',

@@ -185,6 +185,7 @@ export default {
   'image.choose': '选择图片',
   'image.photo': '拍照',
   'image.photo.take': '拍摄',
+  'image.photo.none': '未找到摄像头。请连接或打开摄像头后重试，也可以选择图片文件。',
   'image.photo.insecure': '浏览器只允许通过 HTTPS 或本机打开的页面使用摄像头。请通过 HTTPS 打开此页面，或选择图片文件。',
   'image.sample': '试用示例图片',
   'image.folder': '这不是文件，请拖放图片文件。',
