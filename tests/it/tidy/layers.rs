@@ -33,6 +33,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("opencv", &["vision"]),
     ("ort", &["engine"]),
     ("prometheus-client", &["meter"]),
+    ("prost", &["models"]),
     ("rand", &["jobs"]),
     ("rcgen", &["web"]),
     ("rusqlite", &["jobs"]),
