@@ -55,6 +55,8 @@ pub struct Still {
     pub orientation: u8,
     /// Parts of it may be transparent.
     pub alpha: bool,
+    /// Several pictures, of which this tells the size of them all.
+    pub animated: bool,
     /// What it is called where it is of a kind that not every decoder reads right.
     pub unusual: Option<&'static str>,
     /// Where the picture ends, in bytes; what follows belongs to something else.
@@ -99,7 +101,8 @@ impl Still {
             ));
         }
         let orientation = if (1..=8).contains(&orientation) { orientation as u8 } else { 1 };
-        Ok(Self { format, size, orientation, alpha, unusual, end })
+        let animated = unusual == Some(webp::ANIMATED);
+        Ok(Self { format, size, orientation, alpha, animated, unusual, end })
     }
 }
 

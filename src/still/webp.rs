@@ -2,10 +2,14 @@
 
 use super::{Flaw, Outside, exif, little, size};
 
+/// What an animation is called.
+pub const ANIMATED: &str = "An animated WebP";
+
 pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
     let end = (little(bytes, 4, 4).ok_or(Flaw::CutOff)? as usize).saturating_add(8);
     let bytes = bytes.get(..end).ok_or(Flaw::CutOff)?;
     let (mut at, mut orientation, mut alpha, mut canvas) = (12, 1, false, None);
+    let mut animated = false;
     while let Some(length) = little(bytes, at + 4, 4) {
         let name = &bytes[at..at + 4];
         let data = bytes.get(at + 8..).and_then(|rest| rest.get(..length as usize)).ok_or(Flaw::Damaged)?;
@@ -22,9 +26,7 @@ pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
             }
             b"VP8X" => {
                 let flags = *data.first().ok_or(Flaw::Damaged)?;
-                if flags & 0x02 != 0 {
-                    return Err(Flaw::Unsupported("An animated WebP"));
-                }
+                animated = flags & 0x02 != 0;
                 alpha |= flags & 0x10 != 0;
                 let side = |at| little(data, at, 3).map(|side| side + 1);
                 canvas.get_or_insert(size(side(4), side(7))?);
@@ -33,5 +35,5 @@ pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
             _ => {}
         }
     }
-    Ok(Outside { size: canvas.ok_or(Flaw::Damaged)?, orientation, alpha, unusual: None, end })
+    Ok(Outside { size: canvas.ok_or(Flaw::Damaged)?, orientation, alpha, unusual: animated.then_some(ANIMATED), end })
 }

@@ -9,5 +9,6 @@ pub mod nms;
 pub mod picture;
 pub mod tensor;
 
+mod animation;
 mod canvas;
 mod gif;

@@ -8,7 +8,10 @@ use opencv::{
     imgcodecs, imgproc,
 };
 
-use super::gif;
+use super::{
+    animation::{self, First},
+    gif,
+};
 use crate::{
     error::{Error, Result},
     fault,
@@ -65,19 +68,15 @@ pub fn decode(bytes: &[u8], still: &Still) -> Result<Frame> {
         let levels = gif::first(bytes, still.size).map_err(|why| damaged().with_cause(why))?;
         (Bytes::from(levels), still.size)
     } else {
-        // The orientation is read by us, for all formats and whatever the version of OpenCV.
-        let flags = if still.alpha {
-            imgcodecs::IMREAD_UNCHANGED
-        } else {
-            imgcodecs::IMREAD_COLOR | imgcodecs::IMREAD_IGNORE_ORIENTATION
+        let picture = match still.animated {
+            true => first_of(bytes, still.size).map_err(|why| damaged().with_cause(why))?,
+            false => opaque(bytes, still.alpha).map_err(|why| damaged().with_cause(why))?,
         };
-        let packed = Mat::from_slice(bytes).map_err(broken)?;
-        let picture = imgcodecs::imdecode(&packed, flags).map_err(|error| damaged().with_cause(error))?;
-        if (picture.cols(), picture.rows()) != (still.size.width as i32, still.size.height as i32) {
+        if size_of(&picture) != still.size {
             return Err(damaged());
         }
-        let picture = upright(on_white(picture).map_err(broken)?, still.orientation).map_err(broken)?;
-        let size = Size::new(picture.cols() as u32, picture.rows() as u32);
+        let picture = upright(picture, still.orientation).map_err(broken)?;
+        let size = size_of(&picture);
         (Bytes::from_owner(Owned::new(picture).map_err(broken)?), size)
     };
     Ok(Frame {
@@ -85,6 +84,46 @@ pub fn decode(bytes: &[u8], still: &Still) -> Result<Frame> {
         size,
         pixels: Pixels::Bgr(Plane { data, stride: size.width as usize * 3 }),
     })
+}
+
+fn size_of(picture: &Mat) -> Size {
+    Size::new(picture.cols() as u32, picture.rows() as u32)
+}
+
+/// Decodes a picture as 8-bit B, G, R, not turned. Empty if it cannot be decoded.
+fn opaque(bytes: &[u8], alpha: bool) -> opencv::Result<Mat> {
+    // The orientation is read by us, for all formats and whatever the version of OpenCV.
+    let flags = match alpha {
+        true => imgcodecs::IMREAD_UNCHANGED,
+        false => imgcodecs::IMREAD_COLOR | imgcodecs::IMREAD_IGNORE_ORIENTATION,
+    };
+    let picture = imgcodecs::imdecode(&Mat::from_slice(bytes)?, flags)?;
+    if picture.empty() { Ok(picture) } else { on_white(picture) }
+}
+
+/// Decodes the first picture of an animated WebP onto its canvas.
+fn first_of(bytes: &[u8], canvas: Size) -> Result<Mat, String> {
+    let First { bytes, left, top, size } = animation::first(bytes).ok_or("there is no picture")?;
+    let still = Still::look(&bytes, &[StillFormat::Webp], canvas.pixels()).map_err(|error| error.full())?;
+    let inside =
+        left + size.width as usize <= canvas.width as usize && top + size.height as usize <= canvas.height as usize;
+    if still.animated || still.size != size || !inside {
+        return Err(format!("a picture of {} at {left}, {top} in {canvas}", still.size));
+    }
+    let words = |error: opencv::Error| error.to_string();
+    let picture = opaque(&bytes, still.alpha).map_err(words)?;
+    if size_of(&picture) != size {
+        return Err("it cannot be decoded".into());
+    }
+    let (width, row) = (canvas.width as usize * 3, size.width as usize * 3);
+    let mut levels = vec![255; width * canvas.height as usize];
+    for (line, samples) in
+        levels.chunks_exact_mut(width).skip(top).zip(picture.data_bytes().map_err(words)?.chunks_exact(row))
+    {
+        line[left * 3..left * 3 + row].copy_from_slice(samples);
+    }
+    let flat = Mat::from_slice(&levels).map_err(words)?;
+    flat.reshape(3, canvas.height as i32).and_then(|shaped| shaped.try_clone()).map_err(words)
 }
 
 /// A matrix whose bytes lie without gaps, lent out without a copy.

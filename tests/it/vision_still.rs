@@ -60,7 +60,7 @@ fn png_with(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 /// A PNG of one row of 8-bit samples in a colour type, its bytes stored uncompressed (RFC 1950, RFC 1951).
-fn png(width: u32, depth: u8, colour: u8, chunks: &[u8], samples: &[u8]) -> Vec<u8> {
+pub fn png(width: u32, depth: u8, colour: u8, chunks: &[u8], samples: &[u8]) -> Vec<u8> {
     let row = [&[0], samples].concat();
     let length = row.len() as u16;
     let (a, b) = row
@@ -253,8 +253,6 @@ fn lies_and_half_pictures_are_refused_in_words() {
     refused("png", &lie(&png, 16, &[0, 0, 3, 0, 0, 0, 3, 0]), Kind::Unprocessable, "damaged");
     refused("webp", &lie(&webp, vp8 + 3, &[0xff, 0, 0xff, 0]), Kind::Unprocessable, "damaged");
     refused("bmp of a strange packing", &lie(&bmp, 30, &[9]), Kind::Unprocessable, "compression");
-    let animated = [b"RIFF", &22u32.to_le_bytes()[..], b"WEBPVP8X", &10u32.to_le_bytes(), &[2], &[0; 9]].concat();
-    refused("animated", &animated, Kind::Unprocessable, "animated");
 }
 
 /// Any byte may be wrong: it is read or refused, never worse.
@@ -274,5 +272,42 @@ fn spoilt_bytes_anywhere_in_a_still() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn the_first_picture_of_an_animated_webp_on_its_canvas() {
+    let chunk = |name: &[u8; 4], data: &[u8]| [name.as_slice(), &(data.len() as u32).to_le_bytes(), data].concat();
+    let three = |number: u32| number.to_le_bytes()[..3].to_vec();
+    let frame = |picture: &[u8], [left, top, width, height]: [u32; 4]| {
+        let place =
+            [three(left / 2), three(top / 2), three(width - 1), three(height - 1), three(100), vec![0]].concat();
+        chunk(b"ANMF", &[&place, &picture[12..]].concat())
+    };
+    let animation = |width: u32, height: u32, frames: &[Vec<u8>]| {
+        let header = [vec![0x02, 0, 0, 0], three(width - 1), three(height - 1)].concat();
+        let body = [b"WEBP".to_vec(), chunk(b"VP8X", &header), chunk(b"ANIM", &[0; 6]), frames.concat()].concat();
+        chunk(b"RIFF", &body)
+    };
+    let picture = bgr(Size::new(20, 10));
+    let reference = read(&encoded(".png", &picture, &[]));
+    let first = encoded(".webp", &picture, &[imgcodecs::IMWRITE_WEBP_QUALITY, 101]);
+    let second = encoded(".webp", &bgr(Size::new(4, 4)), &[]);
+    let moving = animation(30, 20, &[frame(&first, [4, 6, 20, 10]), frame(&second, [0, 0, 4, 4])]);
+    let found = read(&moving);
+    assert_eq!(found.size, Size::new(30, 20));
+    assert_eq!((at(&found, 4, 6), at(&found, 23, 15)), (at(&reference, 0, 0), at(&reference, 19, 9)));
+    assert_eq!([at(&found, 3, 6), at(&found, 24, 15), at(&found, 0, 0), at(&found, 4, 16)], [[255; 3]; 4]);
+    refused("outside", &animation(30, 20, &[frame(&first, [12, 0, 20, 10])]), Kind::Unprocessable, "damaged");
+    refused("another size", &animation(30, 20, &[frame(&first, [0, 0, 10, 10])]), Kind::Unprocessable, "damaged");
+    refused("no picture", &animation(30, 20, &[]), Kind::Unprocessable, "damaged");
+    refused(
+        "a huge canvas",
+        &animation(60000, 60000, &[frame(&first, [0, 0, 20, 10])]),
+        Kind::Unprocessable,
+        "60000x60000",
+    );
+    for end in (12..moving.len()).step_by(3) {
+        assert!(picture::read(&moving[..end], MAX).is_err(), "{end}");
     }
 }

@@ -16,6 +16,8 @@ mod darknet;
 mod full_disk;
 mod https;
 mod images;
+mod images_classify;
+mod images_guide;
 mod kills;
 mod limits;
 mod network_cameras;
