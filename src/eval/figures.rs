@@ -79,9 +79,12 @@ impl ClassResult {
     }
 }
 
+/// What is to be found and what was found, by category and picture.
+type Pairs<'a> = BTreeMap<(i64, i64), (Vec<&'a Object>, Vec<&'a Found>)>;
+
 /// Judges detections by annotations, class by class, for the categories with these ids; in their order.
 pub fn evaluate(annotations: &Annotations, found: &[Found], categories: &[Category]) -> Vec<ClassResult> {
-    let mut pairs: BTreeMap<(i64, i64), (Vec<&Object>, Vec<&Found>)> = BTreeMap::new();
+    let mut pairs = Pairs::new();
     for object in &annotations.objects {
         pairs.entry((object.category_id, object.image_id)).or_default().0.push(object);
     }
