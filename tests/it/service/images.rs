@@ -257,21 +257,20 @@ fn too_much_is_refused_in_words() {
     line.read_exact(&mut status).unwrap();
     assert_eq!(&status, b"HTTP/1.1 413");
 
-    // Senders that dawdle fill the places, and some are told at once; the next one is, too, and taken when they are gone.
-    let head = format!(
-        "POST /api/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: {}\r\n\r\n",
-        file.len()
-    );
-    let slow: Vec<TcpStream> = (0..80)
-        .map(|_| {
-            let mut line = TcpStream::connect(server.address).unwrap();
-            line.write_all(head.as_bytes()).unwrap();
-            line.write_all(&file[..100]).unwrap();
-            line
-        })
-        .collect();
-    let refused =
-        wait_for("all places to be taken", || Some(send(&server, "", &file)).filter(|answer| answer.status != 200));
+    // Senders that dawdle take all places; the next one is told, and taken when they are gone.
+    let head = "POST /api/images HTTP/1.1\r\nhost: x\r\ncontent-type: image/jpeg\r\ncontent-length: 20000\r\n\r\n";
+    let dawdle = || {
+        let mut line = TcpStream::connect(server.address).unwrap();
+        line.write_all(head.as_bytes()).unwrap();
+        line.write_all(&file[..100]).unwrap();
+        line
+    };
+    let mut slow: Vec<TcpStream> = (0..64).map(|_| dawdle()).collect();
+    let refused = wait_for("all places to be taken", || {
+        // One more each time: for the place that the picture before had.
+        slow.push(dawdle());
+        Some(send(&server, "", &file)).filter(|answer| answer.status != 200)
+    });
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
     problem(refused, 429);
     drop(slow);
