@@ -1,6 +1,6 @@
 //! Pure functions on plain values: geometry, letterbox to tensor, NMS, drawing, still pictures.
 //!
-//! OpenCV lives here and nowhere else.
+//! OpenCV lives here and nowhere else, and so does the reader of GIF, which OpenCV has not.
 
 pub mod draw;
 pub mod geometry;
@@ -10,3 +10,4 @@ pub mod picture;
 pub mod tensor;
 
 mod canvas;
+mod gif;

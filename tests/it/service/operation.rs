@@ -62,10 +62,13 @@ fn the_description_and_the_server_agree() {
     camera.event();
     camera.say(r#"{"type":"status"}"#);
     let stream = camera.event()["id"].as_str().unwrap().to_owned();
+    let drawn = server.send("POST", "/api/images?output=url", &[], bytes(fixture("scene.jpg")).as_slice()).must(200);
+    let drawn = drawn.json()["url"].as_str().unwrap().split('/').nth(3).unwrap().to_owned();
     for (path, methods) in &described {
         let own = match path {
             path if path.starts_with("/api/recordings") => &recording,
             path if path.starts_with("/api/streams") => &stream,
+            path if path.starts_with("/api/images") => &drawn,
             _ => &id,
         };
         for method in methods {
