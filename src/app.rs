@@ -14,7 +14,7 @@ use crate::{
     jobs::{Files, JobSettings, Jobs, Retention, Store, StreamSettings, Streams},
     media::{self, NetworkRules, WebRtcOptions},
     meter::Meter,
-    web::{self, Access, Tls, Web},
+    web::{self, Access, Room, Tls, Web},
 };
 
 /// How long work in progress may take to put itself away when the server stops.
@@ -113,6 +113,7 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
         live,
         webrtc,
         meter,
+        images: Room::new(limits.max_pixels),
         limits,
         max_upload: settings.max_upload,
         keep_free: settings.keep_free,

@@ -12,7 +12,7 @@
 //! | [`media`], [`models`], [`engine`] | GStreamer · what a model's numbers mean · running tensors; none knows another |
 //! | [`eval`] | how right a detector is, by COCO's measure |
 //! | [`vision`] | pure functions on plain values: geometry, letterbox to tensor, NMS, drawing |
-//! | [`frame`], [`event`], [`config`], [`error`], [`meter`], [`heap`] | the words that all of them share |
+//! | [`still`], [`frame`], [`event`], [`config`], [`error`], [`meter`], [`heap`] | the words that all of them share |
 //!
 //! `docs/ARCHITECTURE.md` follows one frame through it.
 
@@ -30,5 +30,6 @@ pub mod jobs;
 pub mod media;
 pub mod meter;
 pub mod models;
+pub mod still;
 pub mod vision;
 pub mod web;

@@ -9,6 +9,7 @@ mod detect;
 mod doctor;
 mod eval;
 mod inputs;
+mod models;
 mod server;
 mod settings;
 mod show;
@@ -48,6 +49,8 @@ enum Command {
     Eval(Box<eval::EvalSettings>),
     /// Check what is installed, which providers really work, and how to get what is missing.
     Doctor(doctor::DoctorSettings),
+    /// Make model folders of networks as they come.
+    Models(models::ModelsSettings),
 }
 
 /// Runs the program; the process ends with what this returns.
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Bench(settings) => bench::run(&settings),
         Command::Eval(settings) => eval::run(&settings),
         Command::Doctor(settings) => doctor::run(&settings),
+        Command::Models(settings) => models::run(&settings),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
