@@ -79,24 +79,28 @@ impl ClassResult {
     }
 }
 
-/// What is to be found and what was found, by category and picture.
-type Pairs<'a> = BTreeMap<(i64, i64), (Vec<&'a Object>, Vec<&'a Found>)>;
+/// What one picture has of one category, in the order in which it was given.
+#[derive(Default)]
+struct Pair<'a> {
+    objects: Vec<&'a Object>,
+    found: Vec<&'a Found>,
+}
 
-/// Judges detections by annotations, class by class, for the categories with these ids; in their order.
+/// Judges detections by annotations, class by class; for these categories, in their order.
 pub fn evaluate(annotations: &Annotations, found: &[Found], categories: &[Category]) -> Vec<ClassResult> {
-    let mut pairs = Pairs::new();
+    let mut pairs: BTreeMap<(i64, i64), Pair<'_>> = BTreeMap::new();
     for object in &annotations.objects {
-        pairs.entry((object.category_id, object.image_id)).or_default().0.push(object);
+        pairs.entry((object.category_id, object.image_id)).or_default().objects.push(object);
     }
     for found in found {
-        pairs.entry((found.category_id, found.image_id)).or_default().1.push(found);
+        pairs.entry((found.category_id, found.image_id)).or_default().found.push(found);
     }
     let of_class = |category: &Category| {
         let pairs = pairs.range((category.id, i64::MIN)..=(category.id, i64::MAX));
-        let objects = pairs.clone().flat_map(|(_, (objects, _))| objects).filter(|object| !object.crowd).count();
-        let detections = pairs.clone().map(|(_, (_, found))| found.len()).sum();
+        let objects = pairs.clone().flat_map(|(_, pair)| &pair.objects).filter(|object| !object.crowd).count();
+        let detections = pairs.clone().map(|(_, pair)| pair.found.len()).sum();
         let scenes: Vec<Scene<'_>> =
-            pairs.map(|(_, (objects, found))| Scene::new(objects.clone(), found.clone())).collect();
+            pairs.map(|(_, pair)| Scene::new(pair.objects.clone(), pair.found.clone())).collect();
         let judged = Area::EACH.map(|area| scenes.iter().map(|scene| scene.judge(area)).collect::<Vec<_>>());
         let curves = VIEWS.map(|(area, most)| curve(&judged[area as usize], most));
         ClassResult { category: category.clone(), objects, detections, curves }

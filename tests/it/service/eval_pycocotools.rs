@@ -49,7 +49,7 @@ pub fn apart(report: &Value, oracle: &Value) -> f64 {
     let known = oracle["classes"].as_object().unwrap();
     assert_eq!(classes.iter().filter(|class| class["AP"].as_f64().unwrap() >= 0.0).count(), known.len());
     pairs.extend(known.iter().map(|(id, figure)| {
-        let class = classes.iter().find(|class| class["category_id"].to_string() == *id).unwrap();
+        let class = classes.iter().find(|class| class["category_id"].as_i64() == id.parse().ok()).unwrap();
         (class["AP"].as_f64().unwrap(), figure.as_f64().unwrap())
     }));
     pairs.into_iter().map(|(ours, theirs)| (ours - theirs).abs()).fold(0.0, f64::max)

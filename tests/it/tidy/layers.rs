@@ -62,7 +62,7 @@ const CRATES: &[(&str, &[&str])] = &[
 /// What each folder or file of `src/` may use of the crate, from the top down; `docs/ARCHITECTURE.md` has the picture.
 const MAY_USE: &[(&str, &str)] = &[
     ("cli", "app config detector engine error eval event frame heap jobs media meter models vision"),
-    ("app", "config detector error jobs media meter models web"),
+    ("app", "config detector error event jobs media meter models web"),
     ("web", "config detector error event frame jobs media meter still vision"),
     ("jobs", "config detector error event frame heap media meter vision"),
     ("detector", "config engine error event frame meter models vision"),
