@@ -1,5 +1,8 @@
 //! From a network's file to a manifest: what was seen of it, and what a family proposes.
 
+pub mod label_file;
+pub mod python;
+
 use std::collections::BTreeMap;
 
 use crate::{
