@@ -5,6 +5,7 @@
 mod bench;
 mod detect;
 mod doctor;
+mod models;
 mod settings;
 
 use std::process::ExitCode;
@@ -37,6 +38,8 @@ enum Command {
     Bench(bench::BenchSettings),
     /// Check what is installed, which providers really work, and how to get what is missing.
     Doctor(doctor::DoctorSettings),
+    /// Make model folders of networks as they come.
+    Models(models::ModelsSettings),
 }
 
 /// Runs the program; the process ends with what this returns.
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Detect(settings) => detect::run(&settings),
         Command::Bench(settings) => bench::run(&settings),
         Command::Doctor(settings) => doctor::run(&settings),
+        Command::Models(settings) => models::run(&settings),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
