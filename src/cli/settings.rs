@@ -51,26 +51,25 @@ fn with_defaults(mut command: Command, text: &str) -> Result<Command, String> {
             toml::Value::Array(items) => items.into_iter().map(plain).collect::<Result<_, _>>()?,
             value => vec![plain(value)?],
         };
-        let mut known = false;
-        let has = |command: &Command| command.get_arguments().any(|arg| arg.get_long() == Some(&key));
-        let id = key.replace('-', "_");
-        let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-        for name in names {
-            if command.find_subcommand(&name).is_some_and(has) {
-                let (id, values) = (id.clone(), values.clone());
-                command = command.mut_subcommand(name, |sub| sub.mut_arg(id, |arg| arg.default_values(values)));
-                known = true;
-            }
-        }
-        if !known && has(&command) {
-            command = command.mut_arg(id, |arg| arg.default_values(values));
-            known = true;
-        }
-        if !known {
+        if !set(&mut command, &key, &values) {
             return Err(format!("`{key}` is no setting; keys are the long names of flags, for example `max-upload`"));
         }
     }
     Ok(command)
+}
+
+/// Makes the values the default of a flag here and in all subcommands; false if there is no such flag.
+fn set(command: &mut Command, key: &str, values: &[String]) -> bool {
+    let mut known = false;
+    for sub in command.get_subcommands_mut() {
+        known |= set(sub, key, values);
+    }
+    let id = command.get_arguments().find(|arg| arg.get_long() == Some(key)).map(|arg| arg.get_id().clone());
+    if let Some(id) = id {
+        *command = std::mem::take(command).mut_arg(id, |arg| arg.default_values(values.to_vec()));
+        known = true;
+    }
+    known
 }
 
 fn plain(value: toml::Value) -> Result<String, String> {
@@ -106,6 +105,15 @@ mod tests {
             parse(&["sightglass", "serve", "--listen", "127.0.0.1:9", "--model", "c"]),
             (9, vec!["c".into()], 7)
         );
+    }
+
+    #[test]
+    fn the_file_reaches_subcommands_of_subcommands() {
+        let command = with_defaults(Cli::command(), "models = \"/srv/models\"\n").expect("a good file");
+        let import = ["sightglass", "models", "import", "x", "--cfg", "a", "--weights", "b", "--labels", "c"];
+        let matches = command.try_get_matches_from(import).expect("good flags");
+        let import = matches.subcommand().and_then(|(_, models)| models.subcommand()).expect("a subcommand").1;
+        assert_eq!(import.get_one("models"), Some(&std::path::PathBuf::from("/srv/models")));
     }
 
     #[test]

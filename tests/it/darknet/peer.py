@@ -21,7 +21,9 @@ for cfg in sorted(pathlib.Path(sys.argv[1]).glob("*.cfg")):
     heads = []
     for at, name in enumerate(names):
         if net.getLayer(net.getLayerId(name)).type == "Region":
+            # What stands before it has the channels last.
             raw, rows = net.forward([names[at - 1], name])
+            raw = raw.transpose(0, 3, 1, 2)
             heads.append({
                 "shape": list(raw.shape[1:]),
                 "raw": [float(value) for value in raw.ravel()],
