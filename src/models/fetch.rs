@@ -69,9 +69,14 @@ impl List {
                 if file.name.is_empty() || file.name.starts_with('.') || !file.name.chars().all(plain) {
                     return Err(format!("`{}` of {} is no plain name of a file", file.name, model.name));
                 }
-                let hex = |text: &String| text.len() == 64 && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+                let hex = |text: &String| {
+                    text.len() == 64 && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+                };
                 if !file.sha256.as_ref().is_none_or(hex) || file.bytes == 0 {
-                    return Err(format!("{}: bytes must be above 0, and sha256 be 64 small hexadecimal digits", file.name));
+                    return Err(format!(
+                        "{}: bytes must be above 0, and sha256 be 64 small hexadecimal digits",
+                        file.name
+                    ));
                 }
             }
             let roles: Vec<Role> = model.files.iter().map(|file| file.role).collect();
@@ -104,7 +109,9 @@ impl Source {
         }
         let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         match &self.sha256 {
-            Some(wanted) if *wanted != found => Err(format!("its sha256 is {found} and not {wanted}: it is another file")),
+            Some(wanted) if *wanted != found => {
+                Err(format!("its sha256 is {found} and not {wanted}: it is another file"))
+            }
             _ => Ok(found),
         }
     }
@@ -145,7 +152,8 @@ mod tests {
         std::fs::write(&file, "abc").expect("a file");
         // The example of FIPS 180.
         let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        let mut source = Source { role: Role::Onnx, name: "abc".into(), bytes: 3, sha256: Some(sha256.into()), urls: vec![] };
+        let mut source =
+            Source { role: Role::Onnx, name: "abc".into(), bytes: 3, sha256: Some(sha256.into()), urls: vec![] };
         assert_eq!(source.check(&file).as_deref(), Ok(sha256));
         source.sha256 = Some(sha256.replace('b', "c"));
         assert!(source.check(&file).is_err_and(|words| words.contains("sha256")));

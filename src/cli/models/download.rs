@@ -164,7 +164,10 @@ impl<'a> Part<'a> {
             let next = url.join(field(&response, "location"));
             url = next.map_err(|error| Trouble::Wrong(format!("it leads to no address ({error})")))?;
             if url.scheme() != "https" {
-                return Err(Trouble::Wrong(format!("it leads to {}://, and redirects to https:// only are followed", url.scheme())));
+                return Err(Trouble::Wrong(format!(
+                    "it leads to {}://, and redirects to https:// only are followed",
+                    url.scheme()
+                )));
             }
         }
         Err(Trouble::Wrong("it leads from one address to the next without end".into()))
@@ -181,7 +184,9 @@ impl<'a> Part<'a> {
             206 => {
                 let range = field(response, "content-range").trim_start_matches("bytes ");
                 let (from, total) = range.split_once('/').unwrap_or_default();
-                if from.split('-').next().and_then(|from| from.parse().ok()) != Some(have) || total.parse() != Ok(wanted) {
+                if from.split('-').next().and_then(|from| from.parse().ok()) != Some(have)
+                    || total.parse() != Ok(wanted)
+                {
                     return Err(Trouble::Wrong(format!("it answers with the bytes {range} of another file")));
                 }
                 Ok(have)

@@ -117,7 +117,8 @@ fn get(settings: &PullSettings, source: &Source) -> Result<PathBuf> {
             (file, sha256)
         }
     };
-    let checked = if source.sha256.is_some() { "as listed" } else { "which nobody has published: only the size was checked" };
+    let checked =
+        if source.sha256.is_some() { "as listed" } else { "which nobody has published: only the size was checked" };
     println!("{}: {} bytes, sha256 {sha256}, {checked}", source.name, source.bytes);
     Ok(file)
 }

@@ -13,11 +13,14 @@ pub fn coco80() -> Vec<String> {
 }
 
 /// Reads names: one a line (`.txt`, `.names`), a list or dictionary of JSON or Python (`.json`), the file that a Darknet
-/// `.data` names, or `names:` of an Ultralytics data set (`.yaml`).
+/// `.data` names, or `names:` of an Ultralytics data set (`.yaml`). Where there is no file `coco80`, that means [`coco80`].
 ///
 /// # Errors
 /// The file cannot be read or holds no names; in words.
 pub fn read(file: &Path) -> Result<Vec<String>, String> {
+    if file == Path::new("coco80") && !file.exists() {
+        return Ok(coco80());
+    }
     let text = text(file)?;
     let shown = file.display();
     let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();

@@ -50,7 +50,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["cli", "media", "models"]),
     ("tracing", &[]),
     ("tracing-subscriber", &["cli"]),
-    ("url", &["media"]),
+    ("ureq", &["cli"]),
+    ("url", &["cli", "media"]),
     ("utoipa", &["detector", "event", "jobs", "web"]),
     ("warp", &["web"]),
 ];
