@@ -72,7 +72,7 @@ fn of_file(facts: &Facts) -> Value {
 }
 
 fn of_folder(model: &Model, folder: &Path) -> Result<Value> {
-    let (manifest, input) = (&model.manifest, &model.manifest.input);
+    let manifest = &model.manifest;
     let mut told = json!({
         "name": model.name,
         "folder": folder,
@@ -82,7 +82,6 @@ fn of_folder(model: &Model, folder: &Path) -> Result<Value> {
         "description": manifest.description,
         "labels": model.labels,
         "manifest": std::fs::read_to_string(folder.join("model.toml"))?.parse::<toml::Table>().unwrap_or_default(),
-        "picture": format!("{}x{}, {:?}, {:?}", input.width, input.height, input.channels, input.resize).to_lowercase(),
     });
     if let (Value::Object(told), Value::Object(file)) = (&mut told, of_file(&onnx::facts(&model.file)?)) {
         told.extend(file);
