@@ -16,6 +16,7 @@ import tomllib
 
 import numpy
 import onnx
+import onnx.version_converter
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image, ImageOps
@@ -102,7 +103,12 @@ def main():
     with tempfile.TemporaryDirectory(dir=args.model.parent, prefix='.quantize-') as folder:
         folder = pathlib.Path(folder)
         # Convolution and batch norm become one, shapes become known: what the tool wants to be given.
-        quant_pre_process(str(args.model / str(version) / 'model.onnx'), str(folder / 'ready.onnx'), skip_symbolic_shape=True)
+        source = onnx.load(args.model / str(version) / 'model.onnx')
+        # Weights with a scale for each channel are known from this version of the operators on.
+        if max(one.version for one in source.opset_import if one.domain in ('', 'ai.onnx')) < 13:
+            source = onnx.version_converter.convert_version(source, 13)
+        onnx.save(source, folder / 'source.onnx')
+        quant_pre_process(str(folder / 'source.onnx'), str(folder / 'ready.onnx'), skip_symbolic_shape=True)
         ready = onnx.load(folder / 'ready.onnx')
         for index, node in enumerate(ready.graph.node):
             node.name = node.name or f'node{index}'

@@ -181,6 +181,12 @@ pub fn own_labels(facts: &Facts) -> Option<Result<Vec<String>, String>> {
 
 pub fn import(settings: &ImportSettings, file: &Path) -> Result<()> {
     let facts = facts(file)?;
+    if let Some(task) = facts.metadata.get("task").filter(|task| !matches!(task.as_str(), "detect" | "classify")) {
+        return Err(fault!(
+            BadRequest,
+            "By its metadata this network is for `{task}`; those that detect or classify are read."
+        ));
+    }
     let known = match (&settings.labels, own_labels(&facts)) {
         (Some(file), _) => {
             let names = label_file::read(file).map_err(|words| fault!(BadRequest, "The labels: {words}."))?;

@@ -155,6 +155,8 @@ fn what_cannot_be_imported_is_refused_in_words() {
         model.metadata_props[0].value = names.into();
         model.write().unwrap()
     };
+    let mut masks = good.clone();
+    masks.metadata_props.push(entry("task", "segment"));
     // The field `graph`, said to have 2 GB.
     let claim = [&whole[..2], &[0x3a, 0xff, 0xff, 0xff, 0xff, 0x07], &whole[2..]].concat();
     let one = ValueInfoProto::tensor("images", DataType::Float, &axes(&[1, 1, 32, 64]));
@@ -173,6 +175,7 @@ fn what_cannot_be_imported_is_refused_in_words() {
         ("names", names("{0: 'a'"), &[], "`names` cannot be read"),
         ("number of names", names("['a', 'b', 'c']"), &[], "3"),
         ("bomb", names(&lines), &[], "Nothing names"),
+        ("masks", masks.write().unwrap(), &[], "for `segment`"),
         ("family", whole.clone(), &["--family", "yolo99"], "not known"),
         ("other family", whole.clone(), &["--family", "classifier"], "not what `classifier` has"),
         ("size", whole.clone(), &["--size", "64"], "fixes the size"),
