@@ -23,7 +23,7 @@ pub use choice::{Measured, Setup};
 pub use library::{Library, has_gpu, library};
 pub use pool::{Buffer, Pool};
 pub use provider::has_bf16;
-pub use signature::{Constant, Network, Signature};
+pub use signature::{Constant, Network, Signature, looks_like};
 
 use crate::{
     config::EngineOptions,

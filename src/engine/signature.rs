@@ -144,8 +144,8 @@ pub(super) fn broken(file: &std::path::Path, error: &dyn std::fmt::Display) -> E
     }
 }
 
-/// What people have in a model's place most often, and what to do then.
-fn looks_like(file: &std::path::Path) -> Option<&'static str> {
+/// What people have in a model's place most often, and what to do then; as the end of a sentence.
+pub fn looks_like(file: &std::path::Path) -> Option<&'static str> {
     use std::io::Read;
     let mut head = Vec::new();
     std::fs::File::open(file).ok()?.take(64).read_to_end(&mut head).ok()?;

@@ -20,7 +20,8 @@ pub struct Contents<'a> {
 /// `1/model.onnx`
 pub enum NetworkFile<'a> {
     Bytes(&'a [u8]),
-    CopyOf(&'a Path),
+    /// With the files beside it that hold its weights, by their paths from its folder.
+    CopyOf(&'a Path, &'a [String]),
 }
 
 /// A model folder that is not in its place yet; it is gone when this is dropped.
@@ -97,10 +98,16 @@ impl Draft {
         }
         match contents.network {
             NetworkFile::Bytes(bytes) => write("1/model.onnx", bytes),
-            NetworkFile::CopyOf(file) => {
-                let target = folder.join("1/model.onnx");
-                fs::copy(file, &target)?;
-                fs::File::open(target)?.sync_all()
+            NetworkFile::CopyOf(file, weights) => {
+                let copy = |from: &Path, target: PathBuf| {
+                    fs::create_dir_all(target.parent().unwrap_or(&folder))?;
+                    fs::copy(from, &target)?;
+                    fs::File::open(target)?.sync_all()
+                };
+                for path in weights {
+                    copy(&file.with_file_name(path), folder.join("1").join(path))?;
+                }
+                copy(file, folder.join("1/model.onnx"))
             }
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod darknet;
 pub mod family;
+pub mod fetch;
 pub mod folder;
 pub mod import;
 pub mod labels;

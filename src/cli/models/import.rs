@@ -6,15 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::onnx;
 use crate::{
-    config::{EngineOptions, Precision, Provider},
     detector::Detector,
     error::Result,
     fault,
     models::{
         darknet::{self, Converted},
         folder::{self, Contents, Draft, NetworkFile},
-        labels,
+        import::label_file,
     },
     vision::geometry::Resize,
 };
@@ -22,53 +22,58 @@ use crate::{
 /// Most bytes of a weights file: those that an ONNX file can hold.
 const MOST_WEIGHTS: u64 = 1 << 31;
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 #[command(group(clap::ArgGroup::new("source").required(true)))]
 pub struct ImportSettings {
     /// Name of the model, and of its folder.
-    name: String,
+    pub name: String,
+    /// An ONNX file; its family is recognised.
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub onnx: Option<PathBuf>,
     /// Darknet's description of the network.
     #[arg(long, value_name = "FILE", group = "source", requires_all = ["weights", "labels"])]
-    cfg: Option<PathBuf>,
+    pub cfg: Option<PathBuf>,
     /// Darknet's weights for that cfg.
     #[arg(long, value_name = "FILE", requires = "cfg")]
-    weights: Option<PathBuf>,
-    /// The names of the classes, one a line.
+    pub weights: Option<PathBuf>,
+    /// The names of the classes: a text with one a line, a list of JSON, Darknet's .data or the .yaml of a data set, or
+    /// `coco80` for COCO's [default: those in the ONNX file's metadata].
     #[arg(long, value_name = "FILE")]
-    labels: Option<PathBuf>,
-    /// How pictures are made to fit: stretch or letterbox [default: letterbox if the cfg sets letter_box, else stretch].
-    #[arg(long, value_name = "HOW", value_parser = parse_resize)]
-    resize: Option<Resize>,
+    pub labels: Option<PathBuf>,
+    /// How pictures are made to fit: letterbox, letterbox-top-left, stretch or crop [default: the family's; of Darknet's
+    /// cfg letterbox if it sets letter_box, else stretch].
+    #[arg(long, value_name = "HOW", value_parser = super::word::<Resize>)]
+    pub resize: Option<Resize>,
+    #[command(flatten)]
+    pub reading: onnx::Reading,
+    /// One sentence for people [default: where the file is from].
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
     /// Replace the model of this name, if there is one.
     #[arg(long)]
-    force: bool,
+    pub force: bool,
     /// Folder of model folders, in which the new one is made.
     #[arg(long, env = "SIGHTGLASS_MODELS", value_name = "DIR", default_value = "models")]
-    models: PathBuf,
+    pub models: PathBuf,
     /// Folder that holds libonnxruntime.so [default: `deps/onnxruntime` here or beside the program].
     #[arg(long, env = "SIGHTGLASS_ONNXRUNTIME", value_name = "DIR")]
-    onnxruntime: Option<PathBuf>,
-}
-
-fn parse_resize(text: &str) -> Result<Resize, String> {
-    match text {
-        "stretch" => Ok(Resize::Stretch),
-        "letterbox" => Ok(Resize::Letterbox),
-        _ => Err("write stretch or letterbox".into()),
-    }
+    pub onnxruntime: Option<PathBuf>,
 }
 
 pub fn run(settings: &ImportSettings) -> Result<()> {
     folder::place(&settings.models, &settings.name, settings.force)?;
-    match (&settings.cfg, &settings.weights, &settings.labels) {
-        (Some(cfg), Some(weights), Some(labels)) => of_darknet(settings, cfg, weights, labels),
-        _ => Err(fault!(BadRequest, "Name the files of the network: --cfg, --weights and --labels.")),
+    match (&settings.onnx, &settings.cfg, &settings.weights, &settings.labels) {
+        (Some(file), ..) => onnx::import(settings, file),
+        (None, Some(cfg), Some(weights), Some(labels)) => of_darknet(settings, cfg, weights, labels),
+        _ => Err(fault!(BadRequest, "Name the files of the network: --onnx, or --cfg, --weights and --labels.")),
     }
 }
 
 fn of_darknet(settings: &ImportSettings, cfg: &Path, weights: &Path, labels: &Path) -> Result<()> {
-    let labels = labels::read_file(labels)
-        .map_err(|words| fault!(BadRequest, "The labels `{}` cannot be read: {words}.", labels.display()))?;
+    let labels = label_file::read(labels).map_err(|words| fault!(BadRequest, "The labels: {words}."))?;
+    if !matches!(settings.resize, None | Some(Resize::Stretch | Resize::Letterbox)) {
+        return Err(fault!(BadRequest, "Darknet's networks take --resize stretch or letterbox."));
+    }
     let text = read(cfg, darknet::MOST_CFG_BYTES as u64)?;
     let converted = darknet::convert(&String::from_utf8_lossy(&text), &read(weights, MOST_WEIGHTS)?)
         .map_err(|words| fault!(BadRequest, "{words}"))?;
@@ -81,7 +86,8 @@ fn of_darknet(settings: &ImportSettings, cfg: &Path, weights: &Path, labels: &Pa
         ));
     }
     let Converted { size, resize, .. } = converted;
-    let description = format!("{}, by Darknet", cfg.file_stem().unwrap_or_default().display());
+    let from = || format!("{}, by Darknet", cfg.file_stem().unwrap_or_default().display());
+    let description = settings.description.clone().unwrap_or_else(from);
     let manifest = converted.manifest(&description, settings.resize.unwrap_or(resize));
     let outputs: Vec<String> = converted.heads.iter().map(|head| format!("{} {}", head.output, head.shape)).collect();
     let bytes = converted.onnx.write().map_err(|words| fault!(TooLarge, "The network is too large: {words}."))?;
@@ -94,26 +100,22 @@ fn of_darknet(settings: &ImportSettings, cfg: &Path, weights: &Path, labels: &Pa
     println!("input    images, {} x {} pixels", size.width, size.height);
     println!("outputs  {}", outputs.join(", "));
     println!("labels   {}", labels.len());
+    try_it(settings);
+    Ok(())
+}
+
+/// The line that shows what the new model finds.
+pub fn try_it(settings: &ImportSettings) {
     let elsewhere = match settings.models.as_path() == Path::new("models") {
         true => String::new(),
         false => format!(" --models {}", settings.models.display()),
     };
     println!("Try it: sightglass detect{elsewhere} --model {} PICTURE -o out.jpg", settings.name);
-    Ok(())
 }
 
 /// Runs a picture through the new model, as every start does, and puts its folder into place.
-fn try_and_keep(settings: &ImportSettings, draft: Draft) -> Result<()> {
-    let options = EngineOptions {
-        onnxruntime: settings.onnxruntime.clone(),
-        provider: Provider::Cpu,
-        precision: Precision::F32,
-        sessions: Some(1),
-        threads: Some(1),
-        batch: None,
-        cache: None,
-    };
-    Detector::load(&draft.folder(), &options)?.stop();
+pub fn try_and_keep(settings: &ImportSettings, draft: Draft) -> Result<()> {
+    Detector::load(&draft.folder(), &super::exact(settings.onnxruntime.as_deref()))?.stop();
     let folder = draft.keep(settings.force)?;
     println!("{} is made, and has run on the CPU.", folder.display());
     Ok(())

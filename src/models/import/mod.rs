@@ -1,5 +1,11 @@
 //! From a network's file to a manifest: what was seen of it, and what a family proposes.
 
+pub mod facts;
+pub mod label_file;
+pub mod picture;
+pub mod python;
+pub mod recognise;
+
 use std::collections::BTreeMap;
 
 use crate::{

@@ -123,7 +123,7 @@ fn what_is_wrong_leaves_nothing_behind() {
         ("small", with(0, "bad.cfg", b"[net]\nwidth=64\n"), "`height` is missing"),
         ("small", with(0, "large.cfg", &vec![b'#'; 2 << 20]), "2097152 bytes"),
         ("small", with(2, "three", b"cat\ndog\nbird\n"), "2 classes, but there are 3 labels"),
-        ("small", with(2, "none", b""), "0 labels"),
+        ("small", with(2, "none", b""), "holds no names"),
         ("small", with(2, "binary", &[0xff; 9]), "labels"),
         ("small", absent, "absent.cfg"),
         ("../small", good.clone(), "no name for a model"),
