@@ -19,9 +19,12 @@ mkdir -p deps
 part=$(mktemp -d "deps/.$1.XXXXXX")
 trap 'rm -rf "$part"' EXIT
 say "downloading what $list names, for $into"
-# The platform is spelt out so that the same file is taken whatever Python runs pip.
+# The platform is spelt out so that the same file is taken whatever Python runs pip. Where the line "# python: PROGRAM" says
+# who will import it, its version counts.
+python=$(sed -n 's/^# python: //p' "$list")
+version=$([ -z "$python" ] || "$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 python3 -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --dest "$part/wheels" -r "$list" \
-    --only-binary=:all: --implementation cp --python-version 3.11 \
+    --only-binary=:all: --implementation cp --python-version "${version:-3.11}" \
     --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 \
     --platform manylinux2014_x86_64 --platform manylinux_2_12_x86_64 >&2 ||
     die "pip could not take the wheels of $list: its own message stands above."

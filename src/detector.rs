@@ -59,6 +59,8 @@ pub struct Rules {
     pub multi_label: bool,
     /// The best of each picture.
     pub most: usize,
+    /// Boxes end where the picture ends, and not where the model puts them.
+    pub clip: bool,
 }
 
 /// A loaded model.
@@ -205,7 +207,7 @@ impl Detector {
     /// # Errors
     /// The engine has stopped or refused the frame.
     pub fn classify(&self, frame: &Frame, top_k: usize) -> Result<Vec<Class>> {
-        let all = Rules { threshold: 0.0, iou: 1.0, multi_label: true, most: top_k };
+        let all = Rules { threshold: 0.0, iou: 1.0, multi_label: true, most: top_k, clip: true };
         let candidates = self.submit(frame)?.candidates(&all)?;
         let class = |candidate: Candidate| Class {
             class_id: candidate.class_id,
@@ -274,7 +276,7 @@ pub fn network(model: &Model) -> Network {
 
 impl Decoder {
     fn rules(&self, threshold: f32) -> Rules {
-        Rules { threshold, iou: self.iou, multi_label: self.multi_label, most: usize::MAX }
+        Rules { threshold, iou: self.iou, multi_label: self.multi_label, most: usize::MAX, clip: true }
     }
 
     fn label(&self, class_id: u32) -> String {
@@ -298,8 +300,9 @@ impl Pending {
     /// As there.
     pub fn wait_with(self, rules: &Rules) -> Result<Vec<Detection>> {
         let (letterbox, decoder) = (self.letterbox, self.decoder.clone());
+        let place = if rules.clip { Letterbox::to_image } else { Letterbox::to_image_whole };
         let detections = self.candidates(rules)?.into_iter().filter_map(|candidate| {
-            let bbox = letterbox.to_image(candidate.bbox).map(|length| round(f64::from(length), 2) as f32);
+            let bbox = place(&letterbox, candidate.bbox).map(|length| round(f64::from(length), 2) as f32);
             // What lies wholly outside the picture, in the bars, is nothing.
             (bbox[2] > 0.0 && bbox[3] > 0.0).then(|| Detection {
                 bbox,

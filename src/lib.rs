@@ -10,8 +10,9 @@
 //! | [`jobs`] | work that outlives a request: videos, recordings, and the store |
 //! | [`detector`] | a frame in, detections out: the one chain that everything uses |
 //! | [`media`], [`models`], [`engine`] | GStreamer · what a model's numbers mean · running tensors; none knows another |
+//! | [`eval`] | how right a detector is, by COCO's measure |
 //! | [`vision`] | pure functions on plain values: geometry, letterbox to tensor, NMS, drawing |
-//! | [`frame`], [`event`], [`config`], [`error`], [`meter`], [`heap`] | the words that all of them share |
+//! | [`still`], [`frame`], [`event`], [`config`], [`error`], [`meter`], [`heap`] | the words that all of them share |
 //!
 //! `docs/ARCHITECTURE.md` follows one frame through it.
 
@@ -21,6 +22,7 @@ pub mod config;
 pub mod detector;
 pub mod engine;
 pub mod error;
+pub mod eval;
 pub mod event;
 pub mod frame;
 pub mod heap;
@@ -28,5 +30,6 @@ pub mod jobs;
 pub mod media;
 pub mod meter;
 pub mod models;
+pub mod still;
 pub mod vision;
 pub mod web;

@@ -18,6 +18,11 @@ pub struct StatusLabel {
     pub status: u16,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    pub outcome: &'static str,
+}
+
 /// The counters; cheap to clone and to count with from any thread.
 pub struct Meter {
     registry: Registry,
@@ -25,6 +30,10 @@ pub struct Meter {
     pub upload_bytes: Counter,
     pub frames_detected: Counter,
     pub frames_encoded: Counter,
+    /// Pictures sent one by one; `done`, `refused`, `busy` or `failed`.
+    pub images: Family<OutcomeLabel, Counter>,
+    /// From a picture's last byte to its answer, seconds.
+    pub image_seconds: Histogram,
     pub detections: Counter,
     pub videos_ended: Family<StateLabel, Counter>,
     pub recordings_ended: Family<StateLabel, Counter>,
@@ -92,6 +101,14 @@ impl Meter {
             Unit::Seconds,
             live_seconds.clone(),
         );
+        let images = metric!("images", "Pictures sent to /api/images by what came of them", Family::default());
+        let image_seconds = Histogram::new(buckets);
+        registry.register_with_unit(
+            "image",
+            "Time from the last byte of a picture sent to /api/images to its answer",
+            Unit::Seconds,
+            image_seconds.clone(),
+        );
         let resident = metric!("resident_memory_bytes", "Resident memory of the process", Gauge::default());
         let descriptors = metric!("open_descriptors", "Open file descriptors of the process", Gauge::default());
         let threads = metric!("threads", "Threads of the process", Gauge::default());
@@ -103,6 +120,8 @@ impl Meter {
             upload_bytes,
             frames_detected,
             frames_encoded,
+            images,
+            image_seconds,
             detections,
             videos_ended,
             recordings_ended,

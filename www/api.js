@@ -32,11 +32,23 @@ export const recordStream = (id, choice) => call('POST', ADDRESS.streamRecording
 export const listRecordings = (id, query) => call('GET', ADDRESS.streamRecordings(id, query));
 
 /** The sample video as the file it would be had a person chosen it. */
-export async function fetchSample() {
-  const answer = await reach(ADDRESS.sample, {});
+export const fetchSample = () => fetchFile(ADDRESS.sample);
+
+/** The sample picture likewise. */
+export const fetchSamplePicture = () => fetchFile(ADDRESS.samplePicture);
+
+/** The file at an address of this server. */
+export async function fetchFile(path) {
+  const answer = await reach(path, {});
   if (!answer.ok) throw refusal(answer.status, await answer.text());
   const bytes = await answer.blob();
-  return new File([bytes], 'sample.mp4', { type: 'video/mp4' });
+  return new File([bytes], path.split('/').pop(), { type: bytes.type });
+}
+
+/** What is in a picture; `signal` ends the waiting. */
+export async function askImage(body, query, signal) {
+  const headers = { accept: 'application/json', 'content-type': body.type };
+  return read(await reach(ADDRESS.images(query), { method: 'POST', headers, body, signal }));
 }
 
 /** Sends a WebRTC offer (WHIP): the answer, and where the session is ended. */
@@ -79,7 +91,11 @@ async function call(method, path, body) {
     init.headers['content-type'] = 'application/json';
     init.body = JSON.stringify(body);
   }
-  const answer = await reach(path, init);
+  return read(await reach(path, init));
+}
+
+/** The JSON of an answer, or null of an empty one. */
+async function read(answer) {
   const text = await answer.text().catch(() => '');
   if (!answer.ok) throw refusal(answer.status, text);
   if (!text) return null;

@@ -6,17 +6,20 @@ import { passes } from './track.js';
 // Larger pictures are shown scaled down: nobody sees the difference, and a phone has to hold the canvas in memory.
 const WIDEST = 1920;
 
-/** options: { threshold, labels, scores, hidden: Set of class ids, mirror: left and right change places } */
+/**
+ * options: { threshold, labels, scores, hidden: Set of class ids, mirror: left and right change places }, and for a canvas
+ * that nobody looks at { widest: in pixels, scale: how thick and large lines and letters are }
+ */
 export function paint(canvas, picture, track, frame, options) {
   const size = track.size(frame);
-  const zoom = fit(canvas, size.width, size.height);
+  const zoom = fit(canvas, size.width, size.height, options.widest);
   const { width, height } = canvas;
   const pen = canvas.getContext('2d');
   if (options.mirror) pen.setTransform(-1, 0, 0, 1, width, 0);
   pen.drawImage(picture, 0, 0, width, height);
   pen.resetTransform();
   // The canvas is shown larger or smaller than it is: lines and letters keep their size for the eye.
-  const perCssPixel = width / (canvas.clientWidth || width);
+  const perCssPixel = options.scale ?? width / (canvas.clientWidth || width);
   const line = Math.max(2, Math.round(2 * perCssPixel));
   const letters = Math.max(11, Math.round(13 * perCssPixel));
   pen.font = `600 ${letters}px system-ui, sans-serif`;
@@ -33,8 +36,8 @@ export function paint(canvas, picture, track, frame, options) {
 }
 
 /** Gives the canvas the picture's size, and says by how much the picture is made smaller for it. */
-export function fit(canvas, width, height) {
-  const zoom = Math.min(1, WIDEST / width);
+export function fit(canvas, width, height, widest = WIDEST) {
+  const zoom = Math.min(1, widest / width);
   const size = { width: Math.max(1, Math.round(width * zoom)), height: Math.max(1, Math.round(height * zoom)) };
   // Setting the size clears the canvas, so only where it differs.
   if (canvas.width !== size.width || canvas.height !== size.height) Object.assign(canvas, size);

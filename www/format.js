@@ -11,6 +11,9 @@ export const oneDigit = (value) => number(value, 1);
 
 export const percent = (fraction) => new Intl.NumberFormat(language(), { style: 'percent' }).format(fraction);
 
+export const percentOneDigit = (fraction) =>
+  new Intl.NumberFormat(language(), { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(fraction);
+
 export function bytes(value) {
   const units = ['B', 'KB', 'MB', 'GB', 'TB'];
   let unit = 0;

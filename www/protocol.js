@@ -31,6 +31,8 @@ export const LIVE = Object.freeze({
 
 export const KIND = Object.freeze({ network: 'network' });
 
+export const TASK = Object.freeze({ detect: 'detect', classify: 'classify' });
+
 /** True while the server still works, or will work, on the video. */
 export const isActive = (state) => state === STATE.queued || state === STATE.running;
 
@@ -40,6 +42,8 @@ export const ADDRESS = Object.freeze({
   models: '/api/models',
   session: '/api/session',
   sample: '/sample.mp4',
+  samplePicture: '/sample.jpg',
+  images: (query) => withQuery('/api/images', query),
   videos: (query = {}) => withQuery('/api/videos', query),
   video: (id) => `/api/videos/${part(id)}`,
   source: (id) => `/api/videos/${part(id)}/source`,

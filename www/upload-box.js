@@ -2,6 +2,7 @@
 // at a time; several dropped files go one after the other.
 
 import { ApiError, fetchSample } from './api.js';
+import { takeDrops } from './drops.js';
 import { bytes, percent } from './format.js';
 import { onLanguage, t } from './i18n.js';
 import { Cancelled, upload } from './upload.js';
@@ -39,26 +40,14 @@ class UploadBox extends HTMLElement {
     this.#chooser.closest('label').hidden = models.length < 2;
   }
 
-  // The whole page is the target: nobody who misses a box by a finger's breadth wants the browser to open the file instead.
   #takeDrops() {
-    let depth = 0;
-    const over = (inside) => this.classList.toggle('over', inside && !this.#running);
-    const hasFiles = (event) => event.dataTransfer?.types.includes('Files');
-    addEventListener('dragenter', (event) => hasFiles(event) && over((depth += 1) > 0));
-    addEventListener('dragleave', (event) => hasFiles(event) && over((depth -= 1) > 0));
-    addEventListener('dragover', (event) => {
-      if (!hasFiles(event)) return;
-      event.preventDefault();
-      event.dataTransfer.dropEffect = this.#running ? 'none' : 'copy';
-    });
-    addEventListener('drop', (event) => {
-      if (!hasFiles(event)) return;
-      event.preventDefault();
-      depth = 0;
-      over(false);
-      const files = [...event.dataTransfer.files];
-      if (files.length) this.#run(async () => files);
-      else this.#tell('upload-failed', t('upload.folder'));
+    takeDrops({
+      over: (inside) => this.classList.toggle('over', inside),
+      busy: () => Boolean(this.#running),
+      files: (files) => {
+        if (files.length) this.#run(async () => files);
+        else this.#tell('upload-failed', t('upload.folder'));
+      },
     });
   }
 

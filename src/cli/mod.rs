@@ -3,10 +3,17 @@
 //! Results go to stdout, progress and logs to stderr. Exit status 0: done, 1: failed, 2: wrong usage.
 
 mod bench;
+mod classify;
+mod coco;
 mod detect;
 mod doctor;
+mod eval;
+mod inputs;
 mod models;
+mod server;
 mod settings;
+mod show;
+mod writer;
 
 use std::process::ExitCode;
 
@@ -33,9 +40,13 @@ enum Command {
     /// Start the service.
     Serve(Box<ServeSettings>),
     /// Detect in videos and pictures: prints a JSON event for each frame, and writes annotated copies with -o.
-    Detect(detect::DetectSettings),
+    Detect(Box<detect::DetectSettings>),
+    /// Say what pictures are of: prints a JSON object for each, and writes copies with the likeliest class with -o.
+    Classify(Box<classify::ClassifySettings>),
     /// Measure each stage on a video: decoder, preprocessing, ONNX Runtime alone, the whole.
     Bench(bench::BenchSettings),
+    /// Measure a model's accuracy on annotated pictures: COCO's twelve figures, and those of each class.
+    Eval(Box<eval::EvalSettings>),
     /// Check what is installed, which providers really work, and how to get what is missing.
     Doctor(doctor::DoctorSettings),
     /// Make model folders of networks as they come.
@@ -58,7 +69,9 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(settings) => serve(*settings),
         Command::Detect(settings) => detect::run(&settings),
+        Command::Classify(settings) => classify::run(&settings),
         Command::Bench(settings) => bench::run(&settings),
+        Command::Eval(settings) => eval::run(&settings),
         Command::Doctor(settings) => doctor::run(&settings),
         Command::Models(settings) => models::run(&settings),
     };

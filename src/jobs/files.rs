@@ -4,6 +4,7 @@
 //! sightglass.db     the store            lock         held by the one process that uses the folder
 //! uploads/ID.part   half uploads         videos/ID/   source, recording-ID.avi
 //! recordings/       ID.avi of live streams
+//! images/           ID.jpg, annotated pictures that are kept for a while
 //! access/           token and key        tls/         the server's own certificate (both written by `web`)
 //! ```
 //! Names are ids of our own making; nothing a user wrote becomes a path.
@@ -13,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::KeptPictures;
 use crate::{
     error::{Error, Result},
     fault,
@@ -21,6 +23,8 @@ use crate::{
 
 /// The data folder, locked for this process.
 pub struct Files {
+    /// Annotated pictures.
+    pub kept: KeptPictures,
     root: PathBuf,
     _lock: File,
 }
@@ -50,7 +54,8 @@ impl Files {
         for folder in [&uploads, &root.join("videos"), &root.join("recordings"), &root.join("cache")] {
             fs::create_dir_all(folder).map_err(explain)?;
         }
-        Ok(Self { root: root.to_path_buf(), _lock: lock })
+        let kept = KeptPictures::open(root.join("images")).map_err(explain)?;
+        Ok(Self { kept, root: root.to_path_buf(), _lock: lock })
     }
 
     pub fn database(&self) -> PathBuf {

@@ -7,6 +7,7 @@
 mod detect;
 mod files;
 mod hub;
+mod kept;
 mod live;
 mod models;
 mod queue;
@@ -23,6 +24,7 @@ mod video;
 
 pub use files::{Files, free_bytes};
 pub use hub::{Hub, Snapshot};
+pub use kept::KeptPictures;
 pub use live::{
     Direct, Follower, Manner, NewNetworkStream, Shown, Stream, StreamInfo, StreamKind, StreamSettings, StreamState,
     Streams, Wishes,

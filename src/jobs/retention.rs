@@ -27,6 +27,7 @@ struct Kept {
 impl Jobs {
     /// Deletes what is beyond the limits; returns how many.
     pub fn apply_retention(&self) -> Result<usize> {
+        self.files.kept.forget_old();
         let limits = self.settings.retention;
         if limits.age.is_none() && limits.bytes.is_none() {
             return Ok(0);

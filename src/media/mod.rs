@@ -15,7 +15,6 @@ mod pushed;
 mod running;
 mod sample;
 mod shape;
-mod still;
 mod template;
 mod verdict;
 mod webrtc;

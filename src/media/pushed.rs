@@ -13,17 +13,21 @@ use super::{
     Arrival, Limits, LiveFrame, LiveSource, Template,
     lockstep::{Lockstep, Outcome},
     sample,
-    still::{Still, StillFormat},
 };
 use crate::{
     error::{Error, Result},
+    fault,
     frame::FrameTag,
+    still::{Still, StillFormat},
 };
 
 /// Pictures that wait at most; the oldest gives way.
 const WAITING: usize = 2;
 /// Pictures, most of them skipped, whose arrival was not asked for yet.
 const UNANSWERED: usize = 1000;
+/// What can be pushed, and what decodes it.
+const PIPELINES: [(StillFormat, &str); 3] =
+    [(StillFormat::Jpeg, "pushed-jpeg"), (StillFormat::Png, "pushed-png"), (StillFormat::Webp, "pushed-webp")];
 /// A picture that takes longer to decode is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -148,9 +152,9 @@ impl LiveSource for PushedSource {
                 self.skipped += 1;
                 return Ok(Some(Arrival::Skipped { frame }));
             };
-            match Still::look(&bytes, self.max_pixels) {
-                Ok(still) => self.decode(still)?,
-                Err(detail) => return Ok(Some(Arrival::Broken { frame, detail })),
+            match look(&bytes, self.max_pixels) {
+                Ok((still, template)) => self.decode(&still, template, bytes)?,
+                Err(Error { detail, .. }) => return Ok(Some(Arrival::Broken { frame, detail })),
             }
             self.current = Some((pushed, Instant::now()));
         }
@@ -171,22 +175,15 @@ impl PushedSource {
         (state.waiting.pop_front(), state.closed)
     }
 
-    fn decode(&mut self, still: Still) -> Result<()> {
+    fn decode(&mut self, still: &Still, template: &str, bytes: Bytes) -> Result<()> {
         let decoder = match self.decoder.take() {
             Some((format, decoder)) if format == still.format => decoder,
-            _ => {
-                let template = match still.format {
-                    StillFormat::Jpeg => "pushed-jpeg",
-                    StillFormat::Png => "pushed-png",
-                    StillFormat::Webp => "pushed-webp",
-                };
-                Lockstep::start(Template::get(template)?.build(&[])?)?
-            }
+            _ => Lockstep::start(Template::get(template)?.build(&[])?)?,
         };
         if let Some(upright) = decoder.element("upright") {
-            upright.set_property_from_str("video-direction", still.turn);
+            upright.set_property_from_str("video-direction", turn(still.orientation));
         }
-        decoder.push(gst::Buffer::from_slice(still.bytes));
+        decoder.push(gst::Buffer::from_slice(bytes.slice(..still.end)));
         self.decoder = Some((still.format, decoder));
         Ok(())
     }
@@ -223,6 +220,33 @@ impl PushedSource {
         };
         self.current = None;
         Ok(Some(Arrival::Broken { frame, detail }))
+    }
+}
+
+/// Looks at a picture, and finds the pipeline that decodes it.
+fn look(bytes: &[u8], max_pixels: u64) -> Result<(Still, &'static str)> {
+    let still = Still::look(bytes, &PIPELINES.map(|(format, _)| format), max_pixels)?;
+    let name = still.format.name();
+    if let Some(what) = still.unusual {
+        return Err(fault!(Unprocessable, "{what} cannot be read: send a plain {name} picture."));
+    }
+    let template = PIPELINES.iter().find(|(format, _)| *format == still.format);
+    template
+        .map(|(_, template)| (still, *template))
+        .ok_or_else(|| fault!(NotMedia, "A {name} picture is not read here."))
+}
+
+/// EXIF's orientation as a `video-direction` of videoflip.
+const fn turn(orientation: u8) -> &'static str {
+    match orientation {
+        2 => "horiz",
+        3 => "180",
+        4 => "vert",
+        5 => "ul-lr",
+        6 => "90r",
+        7 => "ur-ll",
+        8 => "90l",
+        _ => "identity",
     }
 }
 

@@ -35,11 +35,11 @@ pub struct Draft {
 /// # Errors
 /// The name is none for a folder, or is taken and `force` is not set; in words.
 pub fn place(models: &Path, name: &str, force: bool) -> Result<PathBuf> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | ' ');
-    if name.is_empty() || name.starts_with('.') || name.len() > 100 || name.trim() != name || !name.chars().all(plain) {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+    if !name.starts_with(char::is_alphanumeric) || name.len() > 100 || !name.chars().all(plain) {
         return Err(fault!(
             BadRequest,
-            "`{name}` is no name for a model: it becomes the name of a folder, made of letters, digits, `-`, `_`, `+` and `.`, which is not the first."
+            "`{name}` is no name for a model: it becomes that of a folder, so it starts with a letter or digit and goes on with these and `-`, `_`, `+`, `.`."
         ));
     }
     let folder = models.join(name);
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_name_is_that_of_a_plain_folder() {
         let models = tempfile::tempdir().expect("a folder");
-        for name in ["", ".", "..", ".hidden", "a/b", "../a", "/a", "a\\b", "a\n", " a", "a\0"] {
+        for name in ["", ".", "..", ".hidden", "a/b", "../a", "/a", "a\\b", "a\n", " a", "a b", "-a", "a\0"] {
             let error = place(models.path(), name, true).expect_err(name);
             assert!(error.detail.contains("no name for a model"), "{name:?}: {error}");
         }

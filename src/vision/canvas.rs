@@ -7,7 +7,7 @@ use crate::frame::{Colour, Frame, Pixels, Plane, Range, Size};
 use super::tensor::weights;
 
 /// A colour in R'G'B', 0..=255.
-pub(super) type Rgb = [u8; 3];
+pub type Rgb = [u8; 3];
 
 /// A rectangle of whole pixels; the far edges are not part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

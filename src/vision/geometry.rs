@@ -68,11 +68,21 @@ impl Letterbox {
 
     /// `[x, y, width, height]` in the image, clipped to it; width or height may come out as 0.
     pub fn to_image(&self, found: InputBox) -> [f32; 4] {
+        self.place(found, true)
+    }
+
+    /// As [`Letterbox::to_image`], with what the box has beyond the image.
+    pub fn to_image_whole(&self, found: InputBox) -> [f32; 4] {
+        self.place(found, false)
+    }
+
+    fn place(&self, found: InputBox, clip: bool) -> [f32; 4] {
         let axis = |centre: f32, length: f32, offset: u32, inner: u32, image: u32| {
             let ratio = image as f32 / inner as f32;
             let from = (centre - length / 2.0 - offset as f32) * ratio;
             let to = (centre + length / 2.0 - offset as f32) * ratio;
-            let (from, to) = (from.clamp(0.0, image as f32), to.clamp(0.0, image as f32));
+            let (least, most) = if clip { (0.0, image as f32) } else { (f32::MIN, f32::MAX) };
+            let (from, to) = (from.clamp(least, most), to.clamp(least, most));
             (from, to - from)
         };
         let (x, width) = axis(found.cx, found.width, self.left, self.inner.width, self.image.width);
@@ -116,6 +126,8 @@ mod tests {
         let letterbox = Letterbox::new(Size::new(100, 100), Size::new(100, 100), Resize::Stretch);
         let clipped = letterbox.to_image(InputBox { cx: 0.0, cy: 90.0, width: 40.0, height: 40.0 });
         assert_eq!(clipped, [0.0, 70.0, 20.0, 30.0]);
+        let whole = letterbox.to_image_whole(InputBox { cx: 0.0, cy: 90.0, width: 40.0, height: 40.0 });
+        assert_eq!(whole, [-20.0, 70.0, 40.0, 40.0]);
         let outside = letterbox.to_image(InputBox { cx: -50.0, cy: 50.0, width: 10.0, height: 10.0 });
         assert_eq!(outside[2], 0.0);
     }

@@ -9,6 +9,7 @@ mod camera;
 mod detections;
 mod events;
 mod health;
+mod images;
 mod listener;
 mod models;
 mod openapi;
@@ -56,6 +57,7 @@ use crate::{
 };
 
 pub use access::Access;
+pub use images::Room;
 pub use openapi::document as openapi_document;
 pub use reach::welcome;
 pub use tls::Tls;
@@ -91,6 +93,8 @@ pub struct Web {
     /// Files being looked into, and viewers that are sent pictures: each costs a decoder.
     pub probes: Arc<Semaphore>,
     pub pictures: Arc<Semaphore>,
+    /// Room for pictures that are sent to `/api/images`.
+    pub images: Room,
 }
 
 /// Filter that hands the shared state to a handler.
@@ -129,6 +133,8 @@ fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
             .or(streams::routes(web))
             .unify()
             .or(camera::routes(web))
+            .unify()
+            .or(images::routes(web))
             .unify()
             .or(models::routes(web))
             .unify()

@@ -10,7 +10,7 @@ use utoipa::{
 };
 
 use super::{
-    access::session, camera, detections, events, health, models, pictures, problem, recordings, stream_events,
+    access::session, camera, detections, events, health, images, models, pictures, problem, recordings, stream_events,
     stream_pictures, streams, upload, videos, whip,
 };
 
@@ -50,6 +50,9 @@ use super::{
         stream_pictures::open,
         whip::create,
         camera::open,
+        images::create,
+        images::file,
+        images::delete,
         models::list,
         session::get,
         session::sign_in,

@@ -67,6 +67,7 @@ async fn page(path: FullPath, request: HeaderMap, web: Arc<Web>) -> Result<Respo
         "" => "index.html",
         "signin" => "signin.html",
         "camera" => "camera.html",
+        "image" => "image.html",
         name => name,
     };
     if name == CERTIFICATE {
@@ -88,7 +89,7 @@ fn certificate(web: &Web) -> Result<Response> {
 }
 
 fn no_page() -> crate::error::Error {
-    fault!(NotFound, "There is no such page; the videos are at / and the cameras at /camera.")
+    fault!(NotFound, "There is no such page; the videos are at /, the cameras at /camera and the images at /image.")
 }
 
 /// A file of a folder in which the page is worked on.

@@ -24,6 +24,19 @@ impl Query {
         self.text(name).map(parse).transpose()
     }
 
+    /// A parameter that is `true` or `false`.
+    ///
+    /// # Errors
+    /// It is there and neither.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>> {
+        let read = |text: &str| match text {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(fault!(BadRequest, "`{name}` must be true or false, not `{text}`.")),
+        };
+        self.text(name).map(read).transpose()
+    }
+
     /// A score threshold.
     pub fn threshold(&self) -> Result<Option<f32>> {
         match self.number::<f32>("threshold")? {

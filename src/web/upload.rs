@@ -53,11 +53,14 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     form.or(raw).unify().boxed()
 }
 
-/// Passes forms, or everything else.
-fn is_form(wanted: bool) -> impl Filter<Extract = (), Error = warp::Rejection> + Clone {
+/// Passes forms that can be read, or everything else.
+pub(super) fn is_form(wanted: bool) -> impl Filter<Extract = (), Error = warp::Rejection> + Clone {
     warp::header::optional::<String>("content-type")
         .and_then(move |kind: Option<String>| async move {
-            let form = kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/form-data"));
+            let form = kind.is_some_and(|kind| {
+                let kind = kind.to_ascii_lowercase();
+                kind.starts_with("multipart/form-data") && kind.contains("boundary=")
+            });
             if form == wanted { Ok(()) } else { Err(warp::reject::not_found()) }
         })
         .untuple_one()
@@ -91,7 +94,7 @@ where
 
 /// Reads what is still coming of a refused upload, for a while: most uploaders, browsers among them, look for the answer
 /// only when they have sent everything, and read a broken connection instead of words if nobody takes it.
-fn read_on(web: Arc<Web>, rest: impl Future<Output = ()> + Send + 'static) {
+pub(super) fn read_on(web: Arc<Web>, rest: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(async move {
         tokio::select! {
             _ = tokio::time::timeout(LINGER, rest) => {}
@@ -131,7 +134,7 @@ async fn take_form(web: Arc<Web>, query: Query, length: Option<u64>, form: &mut 
 }
 
 /// A short field of a form.
-async fn small_text(part: warp::multipart::Part) -> Result<String> {
+pub(super) async fn small_text(part: warp::multipart::Part) -> Result<String> {
     let mut text = Vec::new();
     let mut body = Box::pin(part.stream());
     while let Some(chunk) = body.next().await {

@@ -29,6 +29,11 @@ async function open(options) {
     await waitDone(page);
     await pause(page);
   }
+  if (/^\/image/.test(options.path) && !options.path.includes('task=')) {
+    await hook(page, 'sample').click();
+    await page.locator('[data-testid=send]:enabled').click();
+    await hook(page, 'table').locator('tbody tr').first().waitFor();
+  }
   return page;
 }
 
@@ -45,7 +50,7 @@ const words = (page) =>
     while (walk.nextNode()) {
       const at = walk.currentNode.parentElement;
       const text = walk.currentNode.data.trim();
-      if (!text || !at.checkVisibility() || at.closest('option, select, .brand, .chip, .open, #name, script')) continue;
+      if (!text || !at.checkVisibility() || at.closest('option, select, .brand, .chip, .open, #name, tbody, code, script')) continue;
       found.push(text);
     }
     for (const element of document.querySelectorAll('[aria-label], [title]')) {
@@ -56,11 +61,11 @@ const words = (page) =>
 
 const HAN = /\p{Script=Han}/u;
 // What stays in Latin letters in Chinese: formats, the model's name, the provider, keys, units.
-const LATIN = /MP4|MOV|MKV|WebM|AVI|MJPEG|HLS|\b(rtsps?|https?|srt)\b|Sightglass|shapes|CPU|f32|\bF\b|[KMG]?B/g;
+const LATIN = /MP4|MOV|MKV|WebM|AVI|M?JPEG|PNG|WebP|GIF|BMP|CSV|JSON|Ctrl|HLS|\b(rtsps?|https?|srt)\b|Sightglass|shapes|CPU|f32|\bF\b|[KMG]?B/g;
 
 test('Chinese by the address, by the browser, and by the chooser', async () => {
-  const cameras = [{ path: '/camera?lang=zh' }, { path: '/camera?lang=zh&tab=network' }];
-  for (const options of [{ path: '/?lang=zh' }, { locale: 'zh-CN' }, { path: `/?lang=zh&video=${video.id}` }, ...cameras]) {
+  const others = ['/camera?lang=zh', '/camera?lang=zh&tab=network', '/image?lang=zh', '/image?lang=zh&task=classify'].map((path) => ({ path }));
+  for (const options of [{ path: '/?lang=zh' }, { locale: 'zh-CN' }, { path: `/?lang=zh&video=${video.id}` }, ...others]) {
     const page = await open(options);
     assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-Hans');
     assert.equal(await hook(page, 'language').inputValue(), 'zh');
@@ -153,7 +158,7 @@ const contrasts = (page) =>
 
 for (const colorScheme of ['light', 'dark']) {
   test(`letters can be read: ${colorScheme}`, async () => {
-    for (const path of ['/', `/?video=${video.id}`, '/camera', '/camera?tab=network']) {
+    for (const path of ['/', `/?video=${video.id}`, '/camera', '/camera?tab=network', '/image', '/image?task=classify']) {
       const page = await open({ path, colorScheme });
       if (path === '/') {
         await upload(page, fixture('junk.mp4'));
@@ -174,7 +179,7 @@ for (const colorScheme of ['light', 'dark']) {
 test('nothing goes beyond the width of a phone, and fingers find the buttons', async () => {
   for (const lang of ['en', 'zh']) {
     const own = [`/?lang=${lang}`, `/?lang=${lang}&video=${video.id}`];
-    for (const path of [...own, `/camera?lang=${lang}`, `/camera?lang=${lang}&tab=network`]) {
+    for (const path of [...own, `/camera?lang=${lang}`, `/camera?lang=${lang}&tab=network`, `/image?lang=${lang}`]) {
       const page = await open({ path, viewport: { width: 375, height: 700 }, hasTouch: true });
       const beyond = await page.evaluate(() => {
         const out = [...document.querySelectorAll('body *')].filter(

@@ -27,4 +27,5 @@ mod shared;
 mod tidy;
 mod vision;
 mod vision_mark;
+mod vision_still;
 mod webrtc;

@@ -92,7 +92,10 @@ impl Section {
                 Ok(Some(setting)) => format!("`{key}={}` in line {}", setting.value, setting.line),
                 _ => format!("`{key}` is missing; it"),
             };
-            format!("{given} must lie between {} and {}", range.start(), range.end())
+            match (range.start(), range.end()) {
+                (least, most) if least == most => format!("{given} must be {least}"),
+                (least, most) => format!("{given} must lie between {least} and {most}"),
+            }
         })
     }
 

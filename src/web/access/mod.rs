@@ -37,6 +37,7 @@ const OPEN: &[&str] = &[
     "/healthz",
     "/api/session",
     "/certificate.crt",
+    "/globe.svg",
     "/i18n.js",
     "/logo.svg",
     "/said-zh.js",

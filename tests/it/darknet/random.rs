@@ -63,15 +63,15 @@ pub fn weights(cfg: &str, seed: u64) -> Vec<u8> {
     let mut dice = Dice::new(seed);
     // The large ones repeat: drawing millions of numbers would take longer than running them.
     let table: Vec<f32> = (0..65_521).map(|_| dice.between(-1.0, 1.0)).collect();
-    let mut table = table.iter().cycle();
-    let mut bytes = Vec::new();
-    for word in [0i32, 2, 5, 32_013_312, 0] {
-        bytes.extend(word.to_le_bytes());
-    }
+    let mut bytes: Vec<u8> = [0i32, 2, 5, 32_013_312, 0].into_iter().flat_map(i32::to_le_bytes).collect();
     for (filters, inputs, normalized) in convolutions(cfg) {
         let mut fill = |count: usize, middle: f32, spread: f32| {
-            for value in table.by_ref().take(count) {
-                bytes.extend((middle + spread * value).to_le_bytes());
+            let from = dice.below(table.len());
+            let drawn = table[from..].iter().chain(&table[..from]).take(count);
+            let drawn: Vec<u8> = drawn.flat_map(|value| (middle + spread * value).to_le_bytes()).collect();
+            let end = bytes.len() + 4 * count;
+            while bytes.len() < end {
+                bytes.extend_from_slice(&drawn[..drawn.len().min(end - bytes.len())]);
             }
         };
         fill(filters, 0.0, 0.5);

@@ -28,7 +28,7 @@ fn what_is_wrong_is_told_with_layer_and_line() {
         ("width=32", "width=-32".into(), &["`width=-32`"]),
         ("width=32", "width=99999999999999999999".into(), &["line 2", "whole number"]),
         ("height=32\n", "".into(), &["`height` is missing"]),
-        ("channels=3", "channels=1".into(), &["`channels=1`", "between 3 and 3"]),
+        ("channels=3", "channels=1".into(), &["`channels=1` in line 4 must be 3"]),
         ("width=32", "<html>".into(), &["line 2", "<html>"]),
         (
             "[convolutional]\nfilters=8",

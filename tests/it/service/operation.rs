@@ -62,10 +62,13 @@ fn the_description_and_the_server_agree() {
     camera.event();
     camera.say(r#"{"type":"status"}"#);
     let stream = camera.event()["id"].as_str().unwrap().to_owned();
+    let drawn = server.send("POST", "/api/images?output=url", &[], bytes(fixture("scene.jpg")).as_slice()).must(200);
+    let drawn = drawn.json()["url"].as_str().unwrap().split('/').nth(3).unwrap().to_owned();
     for (path, methods) in &described {
         let own = match path {
             path if path.starts_with("/api/recordings") => &recording,
             path if path.starts_with("/api/streams") => &stream,
+            path if path.starts_with("/api/images") => &drawn,
             _ => &id,
         };
         for method in methods {
@@ -150,6 +153,7 @@ fn metrics_keep_their_names_and_count() {
     server.done(&id);
     server.record(&id, &serde_json::json!({}));
     server.get("/api/videos/unknown").must(404);
+    server.send("POST", "/api/images", &[], bytes(fixture("scene.jpg")).as_slice()).must(200);
     let answer = server.get("/metrics").must(200);
     secured(&answer);
     let text = answer.text();
@@ -173,6 +177,8 @@ fn metrics_keep_their_names_and_count() {
             "sightglass_frames_dropped counter",
             "sightglass_frame_seconds histogram",
             "sightglass_live_latency_seconds histogram",
+            "sightglass_images counter",
+            "sightglass_image_seconds histogram",
             "sightglass_resident_memory_bytes gauge",
             "sightglass_open_descriptors gauge",
             "sightglass_threads gauge",
@@ -187,6 +193,8 @@ fn metrics_keep_their_names_and_count() {
     assert_eq!(value("sightglass_frames_detected_total"), 60.0);
     assert_eq!(value("sightglass_frames_encoded_total"), 60.0);
     assert_eq!(value("sightglass_frame_seconds_count"), 60.0);
+    assert_eq!(value("sightglass_images_total{outcome=\"done\"}"), 1.0);
+    assert_eq!(value("sightglass_image_seconds_count"), 1.0);
     assert_eq!(value("sightglass_videos_ended_total{state=\"done\"}"), 1.0);
     assert_eq!(value("sightglass_recordings_ended_total{state=\"done\"}"), 1.0);
     assert_eq!(value("sightglass_http_requests_total{status=\"404\"}"), 1.0);
