@@ -9,6 +9,7 @@ use crate::{
     config::{ModelSettings, ServeSettings},
     detector::Detector,
     error::{Error, Result},
+    event::Task,
     fault,
     jobs::{Files, JobSettings, Jobs, Retention, Store, StreamSettings, Streams},
     media::{self, NetworkRules, WebRtcOptions},
@@ -22,12 +23,12 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
-/// Loads the models that were asked for; the first is the default.
-pub fn load_models(settings: &ModelSettings, cache: Option<PathBuf>) -> Result<Vec<Arc<Detector>>> {
+/// Loads the models that were asked for, or else those that ship for the task, or for all; the first of each task is its
+/// default.
+pub fn load_models(settings: &ModelSettings, task: Option<Task>, cache: Option<PathBuf>) -> Result<Vec<Arc<Detector>>> {
     let options = settings.engine_options(cache);
     let mut models: Vec<Arc<Detector>> = Vec::new();
-    for name in &settings.model {
-        let folder = crate::models::find(name, settings.models.as_deref())?;
+    for folder in crate::models::asked_for(&settings.model, task, settings.models.as_deref())? {
         let model = Detector::load(&folder, &options)?;
         let info = model.info();
         if models.iter().any(|other| other.info().name == info.name) {
@@ -64,7 +65,7 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
     let further = live.public_ip.iter().map(ToString::to_string).collect();
     let tls = Tls::open(settings.secure.tls()?, &settings.data, further)?;
     let (model_settings, cache) = (settings.models.clone(), files.cache());
-    let models = tokio::task::spawn_blocking(move || load_models(&model_settings, Some(cache)))
+    let models = tokio::task::spawn_blocking(move || load_models(&model_settings, None, Some(cache)))
         .await
         .map_err(|error| Error::internal("Loading the model ended unexpectedly.", error))??;
 

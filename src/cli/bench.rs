@@ -15,6 +15,7 @@ use crate::{
     detector::Detector,
     engine::Measured,
     error::{Error, Result},
+    event::Task,
     fault,
     frame::Size,
     jobs::{Files, JobSettings, Jobs, Retention, Store, Video, new_id},
@@ -85,7 +86,7 @@ pub fn run(settings: &BenchSettings) -> Result<()> {
     media::init()?;
     let limits = settings.media.limits();
     let options = settings.models.engine_options(cache_folder());
-    let models = app::load_models(&settings.models, cache_folder())?;
+    let models = app::load_models(&settings.models, Some(Task::Detect), cache_folder())?;
     let model = models.first().ok_or_else(|| fault!(BadRequest, "No model was given."))?.clone();
     let size = FileSource::open("bench", &settings.input, &limits)?.info().size;
 

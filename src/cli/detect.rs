@@ -9,6 +9,12 @@ use std::{
 use clap::CommandFactory;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::{
+    inputs::{self, is_picture},
+    server::{Server, ServerSettings},
+    show::show,
+    writer::{self, Writer},
+};
 use crate::{
     app,
     config::{MediaSettings, ModelSettings, Precision, Provider},
@@ -18,7 +24,7 @@ use crate::{
     fault,
     frame::Frame,
     jobs::Models,
-    media::{self, Encoder, FileSource, Format, Limits, Rate},
+    media::{self, FileSource, Format, Limits, Rate},
     vision::{
         draw::{Style, annotate},
         picture,
@@ -27,8 +33,9 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct DetectSettings {
-    /// Videos and pictures.
-    #[arg(required = true, value_name = "INPUT")]
+    /// Videos and pictures; a folder or a pattern such as `*.jpg` stands for those in it. None: paths are asked for, or
+    /// read from standard input, one a line.
+    #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// Write an annotated copy: a file ending in .avi, .mp4, .jpg or .png, or a folder when there are several inputs.
     #[arg(short, long, env = "SIGHTGLASS_OUTPUT", value_name = "OUT")]
@@ -45,9 +52,14 @@ pub struct DetectSettings {
     /// Draw boxes without scores.
     #[arg(long, env = "SIGHTGLASS_NO_SCORES")]
     no_scores: bool,
+    /// Open annotated pictures in the desktop's viewer.
+    #[arg(long, env = "SIGHTGLASS_SHOW")]
+    show: bool,
     /// Print no events.
     #[arg(short, long, env = "SIGHTGLASS_QUIET")]
     quiet: bool,
+    #[command(flatten)]
+    server: ServerSettings,
     #[command(flatten)]
     models: ModelSettings,
     #[command(flatten)]
@@ -64,67 +76,67 @@ struct Line {
     source: Option<String>,
 }
 
+/// Where the work is done.
+pub enum Place {
+    Here(Models),
+    There(Server),
+}
+
+impl Place {
+    /// The service that was named, or the models here, without measuring where that would take longer than the work.
+    ///
+    /// # Errors
+    /// The service's address cannot be used, or a model cannot be loaded.
+    pub fn of(server: &ServerSettings, models: &ModelSettings, task: Task, brief: bool) -> Result<Self> {
+        if let Some(server) = server.connect()? {
+            return Ok(Self::There(server));
+        }
+        let mut models = models.clone();
+        // What is looked at one by one should be exact, too.
+        if brief && models.provider == Provider::Auto && models.precision == Precision::Auto {
+            (models.provider, models.precision) = (Provider::Cpu, Precision::F32);
+            models.sessions = models.sessions.or(Some(1));
+        }
+        Ok(Self::Here(Models::new(app::load_models(&models, Some(task), cache_folder())?)))
+    }
+}
+
 /// Everything that one input's work needs.
 struct Job<'a> {
     settings: &'a DetectSettings,
-    model: &'a Detector,
     limits: Limits,
-    threshold: f32,
     style: Style,
+    /// Lines tell which input they are about.
+    several: bool,
     events: BufWriter<std::io::Stdout>,
 }
 
 pub fn run(settings: &DetectSettings) -> Result<()> {
-    let several = settings.inputs.len() > 1;
+    let several = inputs::several(&settings.inputs);
     if several && settings.output.as_ref().is_some_and(|output| output.extension().is_some() && !output.is_dir()) {
         // Wrong usage that only shows when both are known; ends as clap ends what it finds itself.
         let words = "with several inputs, -o must name a folder";
         super::Cli::command().error(clap::error::ErrorKind::ArgumentConflict, words).exit();
     }
     media::init()?;
-    let mut models = settings.models.clone();
-    // Measuring would take longer than a few pictures do, and what is looked at one by one should be exact.
-    if settings.inputs.iter().all(|input| is_picture(input))
-        && models.provider == Provider::Auto
-        && models.precision == Precision::Auto
-    {
-        (models.provider, models.precision) = (Provider::Cpu, Precision::F32);
-        models.sessions = models.sessions.or(Some(1));
-    }
-    let models = Models::new(app::load_models(&models, cache_folder())?);
-    let model = models.find(None, Task::Detect)?;
+    let brief = settings.inputs.iter().all(|input| input.is_dir() || is_picture(input));
+    let place = Place::of(&settings.server, &settings.models, Task::Detect, brief)?;
     let mut job = Job {
         settings,
-        model,
         limits: settings.media.limits(),
-        threshold: settings.threshold.unwrap_or(model.info().threshold),
         style: Style { labels: !settings.no_labels, scores: !settings.no_scores },
+        several,
         events: BufWriter::new(std::io::stdout()),
     };
-    let mut failed = 0;
-    for input in &settings.inputs {
-        if let Err(error) = job.one(input) {
-            eprintln!("{}: {}", input.display(), error.full());
-            failed += 1;
-        }
-    }
+    let outcome = inputs::each(&settings.inputs, |input| job.one(&place, input));
     job.events.flush()?;
-    match failed {
-        0 => Ok(()),
-        n => Err(fault!(Unprocessable, "{n} of {} inputs failed.", settings.inputs.len())),
-    }
+    outcome
 }
 
 /// A score between 0 and 1.
 fn parse_score(text: &str) -> Result<f32, String> {
     let score = text.parse::<f32>().ok().filter(|score| *score > 0.0 && *score < 1.0);
     score.ok_or_else(|| "choose a score between 0 and 1, for example 0.25".into())
-}
-
-/// By the ending, as people tell them apart.
-fn is_picture(input: &Path) -> bool {
-    let ending = input.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
-    picture::ENDINGS.contains(&ending.as_str())
 }
 
 /// The user's cache folder (XDG Base Directory Specification).
@@ -134,99 +146,96 @@ pub fn cache_folder() -> Option<PathBuf> {
 }
 
 impl Job<'_> {
-    fn one(&mut self, input: &Path) -> Result<()> {
-        if is_picture(input) { self.picture(input) } else { self.video(input) }
+    fn one(&mut self, place: &Place, input: &Path) -> Result<()> {
+        let done = match (is_picture(input), place) {
+            (true, place) => self.picture(place, input),
+            _ if !input.is_file() => Err(fault!(NotFound, "There is no such file.")),
+            (false, Place::Here(models)) => self.video(models.find(None, Task::Detect)?, input),
+            (false, Place::There(server)) => self.send_video(server, input),
+        };
+        // Who types paths one after the other wants to see each answer.
+        self.events.flush()?;
+        done
     }
 
     /// The annotated copy's path for an input, with `ending` if it goes to a folder.
     fn target(&self, input: &Path, ending: &str) -> Result<Option<PathBuf>> {
-        let Some(output) = &self.settings.output else { return Ok(None) };
-        let folder = output.is_dir() || output.extension().is_none();
-        let target = if folder {
-            std::fs::create_dir_all(output)?;
-            output.join(input.file_stem().unwrap_or_default()).with_extension(ending)
-        } else {
-            output.clone()
-        };
-        let same =
-            target.canonicalize().ok().is_some_and(|target| input.canonicalize().is_ok_and(|input| input == target));
-        if same {
-            return Err(fault!(BadRequest, "The annotated copy would overwrite its source: choose another -o."));
-        }
-        Ok(Some(target))
+        self.settings.output.as_ref().map(|output| writer::target(output, input, ending)).transpose()
     }
 
-    fn say(&mut self, input: &Path, frame: &Frame, detections: &[Detection]) -> Result<()> {
+    /// What a service is asked for.
+    fn wishes(&self, input: &Path) -> Vec<(&'static str, String)> {
+        let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let model = self.settings.models.model.first().map(|model| ("model", model.clone()));
+        let threshold = self.settings.threshold.map(|threshold| ("threshold", threshold.to_string()));
+        [("name", name)].into_iter().chain(model).chain(threshold).collect()
+    }
+
+    fn say(&mut self, input: &Path, event: FrameEvent) -> Result<()> {
         if self.settings.quiet {
             return Ok(());
         }
-        let event = FrameEvent {
-            frame: frame.tag.frame,
-            time: frame.tag.time,
-            width: frame.size.width,
-            height: frame.size.height,
-            detections: detections.to_vec(),
-            mark: None,
-            latency_ms: None,
-        };
-        let source = (self.settings.inputs.len() > 1).then(|| input.display().to_string());
+        let source = self.several.then(|| input.display().to_string());
         let line = Line { event: Event::Frame(event), source };
         serde_json::to_writer(&mut self.events, &line).map_err(|error| Error::from(std::io::Error::from(error)))?;
         writeln!(self.events)?;
         Ok(())
     }
 
-    fn picture(&mut self, input: &Path) -> Result<()> {
+    fn picture(&mut self, place: &Place, input: &Path) -> Result<()> {
         let bytes = std::fs::read(input).map_err(|error| fault!(NotFound, "It cannot be read: {error}."))?;
-        let frame = picture::read(&bytes, self.limits.max_pixels)?;
-        let detections = self.model.detect(&frame, self.threshold)?;
-        self.say(input, &frame, &detections)?;
-        if let Some(target) = self.target(input, "jpg")? {
-            std::fs::write(&target, picture::encode(&annotate(&frame, &detections, self.style), &target)?)?;
+        let read = || picture::read(&bytes, self.limits.max_pixels);
+        let (event, frame) = match place {
+            Place::Here(models) => {
+                let (model, frame) = (models.find(None, Task::Detect)?, read()?);
+                let threshold = self.settings.threshold.unwrap_or(model.info().threshold);
+                (event(&frame, model.detect(&frame, threshold)?), Some(frame))
+            }
+            Place::There(server) => {
+                let mut wishes = self.wishes(input);
+                wishes.push(("task", Task::Detect.as_str().to_owned()));
+                let found = server.picture(&bytes, wishes)?;
+                let (width, height, detections) = (found.width, found.height, found.detections);
+                (FrameEvent { frame: 0, time: 0.0, width, height, detections, mark: None, latency_ms: None }, None)
+            }
+        };
+        let target = match self.target(input, "jpg")? {
+            None if self.settings.show => Some(writer::shown(input)),
+            target => target,
+        };
+        if let Some(target) = target {
+            let frame = frame.map_or_else(read, Ok)?;
+            writer::write_picture(&annotate(&frame, &event.detections, self.style), &target)?;
+            if self.settings.show {
+                show(&target);
+            }
         }
-        Ok(())
+        self.say(input, event)
     }
 
-    fn video(&mut self, input: &Path) -> Result<()> {
-        if !input.is_file() {
-            return Err(fault!(NotFound, "There is no such file."));
-        }
+    fn video(&mut self, model: &Detector, input: &Path) -> Result<()> {
+        let threshold = self.settings.threshold.unwrap_or(model.info().threshold);
         let mut source = FileSource::open("input", input, &self.limits)?;
         let info = source.info().clone();
-        let mut writer = match self.target(input, self.settings.format.as_str())? {
-            Some(target) => {
-                let ending = target.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
-                let format: Format = ending
-                    .parse()
-                    .map_err(|words| fault!(BadRequest, "A video is written as .avi or .mp4: {words}"))?;
-                let rate = info.rate.unwrap_or(Rate { num: 25, den: 1 });
-                Some(Writer {
-                    encoder: Encoder::create(&target, format, info.size, rate)?,
-                    avi: format == Format::Avi,
-                    rate,
-                    written: 0,
-                    held: None,
-                    first: None,
-                })
-            }
-            None => None,
-        };
+        let rate = info.rate.unwrap_or(Rate { num: 25, den: 1 });
+        let target = self.target(input, self.settings.format.as_str())?;
+        let mut writer = target.map(|target| Writer::create(&target, info.size, rate)).transpose()?;
         let bar = progress(info.frames);
         let mut pending: VecDeque<(Frame, Pending)> = VecDeque::new();
         loop {
             let next = source.next_frame()?;
             let ended = next.is_none();
             if let Some(frame) = next {
-                let flying = self.model.submit(&frame)?;
+                let flying = model.submit(&frame)?;
                 pending.push_back((frame, flying));
             }
-            while pending.len() >= self.model.depth() || (ended && !pending.is_empty()) {
+            while pending.len() >= model.depth() || (ended && !pending.is_empty()) {
                 let Some((frame, flying)) = pending.pop_front() else { break };
-                let detections = flying.wait(self.threshold)?;
-                self.say(input, &frame, &detections)?;
+                let detections = flying.wait(threshold)?;
                 if let Some(writer) = &mut writer {
                     writer.write(annotate(&frame, &detections, self.style))?;
                 }
+                self.say(input, event(&frame, detections))?;
                 bar.inc(1);
             }
             if ended {
@@ -242,6 +251,28 @@ impl Job<'_> {
         }
         Ok(())
     }
+
+    fn send_video(&mut self, server: &Server, input: &Path) -> Result<()> {
+        let target = self.target(input, self.settings.format.as_str())?;
+        let copy = target.map(|target| writer::format_of(&target).map(|format| (target, format))).transpose()?;
+        let bar = progress(None);
+        let upload = server.video(input, self.wishes(input), |event, total| {
+            bar.set_length(total.unwrap_or(event.frame + 1).max(event.frame + 1));
+            bar.set_position(event.frame + 1);
+            self.say(input, event)
+        })?;
+        bar.finish_and_clear();
+        if let Some(warning) = &upload.warning {
+            eprintln!("{}: {warning}", input.display());
+        }
+        copy.map_or(Ok(()), |(target, format)| upload.record(&target, format, self.style))
+    }
+}
+
+fn event(frame: &Frame, detections: Vec<Detection>) -> FrameEvent {
+    let (size, tag) = (frame.size, &frame.tag);
+    let (width, height) = (size.width, size.height);
+    FrameEvent { frame: tag.frame, time: tag.time, width, height, detections, mark: None, latency_ms: None }
 }
 
 /// A bar on a terminal, nothing elsewhere.
@@ -252,50 +283,4 @@ fn progress(frames: Option<u64>) -> ProgressBar {
     let bar = frames.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} frames  {per_sec}  {eta} left");
     style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
-}
-
-/// Writes frames while they come: one is held back until the next tells how long it lasts.
-struct Writer {
-    encoder: Encoder,
-    avi: bool,
-    rate: Rate,
-    /// Frames in the file.
-    written: u64,
-    held: Option<Frame>,
-    first: Option<f64>,
-}
-
-impl Writer {
-    fn write(&mut self, frame: Frame) -> Result<()> {
-        let until = frame.tag.time;
-        self.first.get_or_insert(until);
-        match self.held.replace(frame) {
-            Some(held) => self.emit(&held, until),
-            None => Ok(()),
-        }
-    }
-
-    /// Writes a frame that lasts until stream time `until`.
-    fn emit(&mut self, frame: &Frame, until: f64) -> Result<()> {
-        let duration = until - frame.tag.time;
-        let mut times = 1;
-        if self.avi {
-            // AVI has no time stamps: a frame that lasts long is repeated; every frame is there at least once.
-            let end = ((until - self.first.unwrap_or(0.0)) * self.rate.per_second()).round() as u64;
-            times = end.saturating_sub(self.written).max(1);
-        }
-        for _ in 0..times {
-            self.encoder.push(frame, frame.tag.time, duration)?;
-            self.written += 1;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
-        if let Some(last) = self.held.take() {
-            let until = last.tag.time + 1.0 / self.rate.per_second();
-            self.emit(&last, until)?;
-        }
-        self.encoder.finish()
-    }
 }

@@ -124,13 +124,12 @@ fn look_at_engine(findings: &mut Findings, settings: &DoctorSettings, options: &
         Err(error) => return findings.broken("library", error.full()),
     };
     findings.good("library", format_args!("{} at {}", library.version, library.file.display()));
-    let names = &settings.models.model;
-    let models: Vec<_> = names
-        .iter()
-        .map(|name| {
-            (name, models::find(name, settings.models.models.as_deref()).and_then(|folder| Model::open(&folder)))
-        })
-        .collect();
+    let folders = match models::asked_for(&settings.models.model, None, settings.models.models.as_deref()) {
+        Ok(folders) => folders,
+        Err(error) => return findings.broken("models", error.full()),
+    };
+    let name = |folder: &std::path::PathBuf| folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let models: Vec<_> = folders.iter().map(|folder| (name(folder), Model::open(folder))).collect();
     if let Some((_, Ok(model))) = models.iter().find(|(_, model)| model.is_ok()) {
         look_at_providers(findings, model, options);
     }

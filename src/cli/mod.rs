@@ -3,9 +3,14 @@
 //! Results go to stdout, progress and logs to stderr. Exit status 0: done, 1: failed, 2: wrong usage.
 
 mod bench;
+mod classify;
 mod detect;
 mod doctor;
+mod inputs;
+mod server;
 mod settings;
+mod show;
+mod writer;
 
 use std::process::ExitCode;
 
@@ -32,7 +37,9 @@ enum Command {
     /// Start the service.
     Serve(Box<ServeSettings>),
     /// Detect in videos and pictures: prints a JSON event for each frame, and writes annotated copies with -o.
-    Detect(detect::DetectSettings),
+    Detect(Box<detect::DetectSettings>),
+    /// Say what pictures are of: prints a JSON object for each, and writes copies with the likeliest class with -o.
+    Classify(Box<classify::ClassifySettings>),
     /// Measure each stage on a video: decoder, preprocessing, ONNX Runtime alone, the whole.
     Bench(bench::BenchSettings),
     /// Check what is installed, which providers really work, and how to get what is missing.
@@ -55,6 +62,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(settings) => serve(*settings),
         Command::Detect(settings) => detect::run(&settings),
+        Command::Classify(settings) => classify::run(&settings),
         Command::Bench(settings) => bench::run(&settings),
         Command::Doctor(settings) => doctor::run(&settings),
     };

@@ -20,9 +20,9 @@ pub use secure::{SecureSettings, TlsSource, Token};
 /// Which models are served and how they run; shared by all subcommands that detect.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ModelSettings {
-    /// Model to use: a name in the models folder, or the path of a model folder. May be given several times; the
-    /// first is the default.
-    #[arg(long, env = "SIGHTGLASS_MODEL", value_name = "NAME|DIR", value_delimiter = ',', default_value = "shapes")]
+    /// Model to use: a name in the models folder, or the path of a model folder. May be given several times; the first that
+    /// detects and the first that classifies are the defaults [default: those that ship].
+    #[arg(long, env = "SIGHTGLASS_MODEL", value_name = "NAME|DIR", value_delimiter = ',')]
     pub model: Vec<String>,
     /// Folder of model folders [default: `models` here or beside the program].
     #[arg(long, env = "SIGHTGLASS_MODELS", value_name = "DIR")]

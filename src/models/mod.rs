@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use manifest::{Constant, InputSpec, Manifest, Thresholds};
 
-use crate::{config::places, error::Result, fault};
+use crate::{config::places, error::Result, event::Task, fault};
 
 /// A model's folder, read and checked; the ONNX file itself is not opened.
 #[derive(Clone, Debug)]
@@ -89,6 +89,21 @@ pub fn find(name: &str, models: Option<&Path>) -> Result<PathBuf> {
         BadRequest,
         "There is no model `{name}`. Models here: {known}. Name one of them with --model, or the path of a folder that holds a model.toml (docs/guide/add-a-model.md)."
     ))
+}
+
+/// The models that ship, for each task.
+const SHIPPED: &[(Task, &str)] = &[(Task::Detect, "shapes")];
+
+/// The folders of the models that were named; where none was, of those that ship for the task, or for all tasks.
+///
+/// # Errors
+/// One is not there.
+pub fn asked_for(names: &[String], task: Option<Task>, models: Option<&Path>) -> Result<Vec<PathBuf>> {
+    if !names.is_empty() {
+        return names.iter().map(|name| find(name, models)).collect();
+    }
+    let shipped = SHIPPED.iter().filter(|(does, _)| task.is_none_or(|task| task == *does));
+    shipped.map(|(_, name)| find(name, models)).collect()
 }
 
 fn names(folder: &Path) -> Vec<String> {

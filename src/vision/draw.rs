@@ -8,7 +8,7 @@ use opencv::{
 };
 
 use crate::{
-    event::Detection,
+    event::{Class, Detection},
     frame::{Frame, Size},
 };
 
@@ -38,6 +38,20 @@ pub fn annotate(frame: &Frame, detections: &[Detection], style: Style) -> Frame 
     canvas.finish(frame)
 }
 
+/// The frame with its likeliest class written in the upper left corner (copies the samples once).
+pub fn caption(frame: &Frame, classes: &[Class], style: Style) -> Frame {
+    let Some(best) = classes.first() else { return frame.clone() };
+    let words = words(&best.label, best.class_id, best.score, style);
+    if words.is_empty() {
+        return frame.clone();
+    }
+    let mut canvas = Canvas::new(frame);
+    let (colour, ink) = colours(best.class_id);
+    let corner = Area { left: 0, top: 0, right: 0, bottom: 0 };
+    Pen { line: 0, ..Pen::new(frame.size) }.plate(&mut canvas, corner, &words, colour, ink);
+    canvas.finish(frame)
+}
+
 /// Widths that follow the picture's size.
 struct Pen {
     size: Size,
@@ -63,7 +77,7 @@ impl Pen {
         let (outer_left, outer_top) = (left.saturating_sub(1), top.saturating_sub(1));
         frame_of(canvas, Area { left: outer_left, top: outer_top, right: right + 1, bottom: bottom + 1 }, 1, DARK);
         frame_of(canvas, area, line, colour);
-        let words = words(detection, style);
+        let words = words(&detection.label, detection.class_id, detection.score, style);
         if !words.is_empty() {
             self.plate(canvas, area, &words, colour, ink);
         }
@@ -100,14 +114,11 @@ fn frame_of(canvas: &mut Canvas, Area { left, top, right, bottom }: Area, line: 
     canvas.fill(Area { left: right.saturating_sub(line).max(left), top, right, bottom }, colour);
 }
 
-fn words(detection: &Detection, style: Style) -> String {
+fn words(label: &str, class_id: u32, score: f32, style: Style) -> String {
     // OpenCV's letters are ASCII; any other label is told by its number.
-    let label = match detection.label.is_ascii() {
-        true => detection.label.clone(),
-        false => format!("#{}", detection.class_id),
-    };
+    let label = if label.is_ascii() { label.to_owned() } else { format!("#{class_id}") };
     let label = if style.labels { label } else { String::new() };
-    let score = if style.scores { format!("{:.2}", detection.score) } else { String::new() };
+    let score = if style.scores { format!("{score:.2}") } else { String::new() };
     format!("{label} {score}").trim().to_owned()
 }
 
@@ -208,7 +219,6 @@ mod tests {
 
     #[test]
     fn a_label_of_other_letters_is_told_by_its_number() {
-        let detection = Detection { label: "汽车".into(), ..found([0.0; 4]) };
-        assert_eq!(words(&detection, Style { labels: true, scores: true }), "#2 0.50");
+        assert_eq!(words("汽车", 2, 0.5, Style { labels: true, scores: true }), "#2 0.50");
     }
 }

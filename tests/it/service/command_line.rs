@@ -17,7 +17,7 @@ fn detect() -> Command {
 
 /// Runs a command that must end with this status; returns its output.
 #[track_caller]
-fn ends(command: &mut Command, status: i32) -> Output {
+pub fn ends(command: &mut Command, status: i32) -> Output {
     let output = command.output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(status), "{words}");
@@ -25,12 +25,12 @@ fn ends(command: &mut Command, status: i32) -> Output {
     output
 }
 
-fn lines(output: &Output) -> Vec<Value> {
+pub fn lines(output: &Output) -> Vec<Value> {
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn words(output: &Output) -> String {
+pub fn words(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -103,7 +103,6 @@ fn pictures_are_looked_at_upright() {
 fn the_exit_status_tells_wrong_usage_from_failure() {
     let folder = temp();
     for wrong in [
-        vec!["detect"],
         vec!["detect", "x.mp4", "--unknown"],
         vec!["detect", "x.mp4", "--threshold", "7"],
         vec!["detect", "x.mp4", "--threshold", "nan"],

@@ -13,6 +13,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("bytes", &[]),
     ("clap", &["cli", "config"]),
     ("futures-util", &["web"]),
+    ("glob", &["cli"]),
     ("gstreamer", &["media"]),
     ("gstreamer-app", &["media"]),
     ("gstreamer-sdp", &["media"]),
@@ -50,7 +51,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["cli", "media", "models"]),
     ("tracing", &[]),
     ("tracing-subscriber", &["cli"]),
-    ("url", &["media"]),
+    ("ureq", &["cli"]),
+    ("url", &["cli", "media"]),
     ("utoipa", &["detector", "event", "jobs", "web"]),
     ("warp", &["web"]),
 ];
