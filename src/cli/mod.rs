@@ -7,6 +7,7 @@ mod classify;
 mod detect;
 mod doctor;
 mod inputs;
+mod models;
 mod server;
 mod settings;
 mod show;
@@ -44,6 +45,8 @@ enum Command {
     Bench(bench::BenchSettings),
     /// Check what is installed, which providers really work, and how to get what is missing.
     Doctor(doctor::DoctorSettings),
+    /// Make model folders of networks as they come.
+    Models(models::ModelsSettings),
 }
 
 /// Runs the program; the process ends with what this returns.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Classify(settings) => classify::run(&settings),
         Command::Bench(settings) => bench::run(&settings),
         Command::Doctor(settings) => doctor::run(&settings),
+        Command::Models(settings) => models::run(&settings),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

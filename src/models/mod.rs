@@ -3,9 +3,11 @@
 //! A model is a folder `NAME/` with `model.toml` and one folder per version, `1/model.onnx`, `2/model.onnx` and so on;
 //! the highest version is taken.
 
+pub mod darknet;
 pub mod family;
+pub mod folder;
 pub mod import;
-mod labels;
+pub mod labels;
 mod manifest;
 pub mod onnx;
 mod scores;

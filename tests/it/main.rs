@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails, and a test that waits for another process may sleep"
 )]
 
+mod darknet;
 mod detector;
 mod media;
 mod media_bad;

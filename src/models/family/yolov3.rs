@@ -1,8 +1,9 @@
 //! YOLOv3 and what keeps its heads (YOLOv3-tiny, YOLO-Fastest, MobileNet-YOLO): raw logits per cell and anchor, or
 //! one decoded output.
 //!
-//! Source of the formulas: Redmon and Farhadi, "YOLOv3: An Incremental Improvement", 2018, section 2.1; `scale_x_y` as
-//! Bochkovskiy's Darknet has it. A cell's score for a class is objectness times class probability.
+//! Source of the formulas: Redmon and Farhadi, "YOLOv3: An Incremental Improvement", 2018, section 2.1; `scale_x_y` and
+//! `new_coords` as `src/yolo_layer.c` of Bochkovskiy's Darknet has them; `softmax` as `src/region_layer.c`. A cell's score
+//! for a class is objectness times class probability.
 
 use serde::Deserialize;
 
@@ -36,6 +37,12 @@ struct Heads {
     /// Darknet's `scale_x_y`: stretches the centre's range beyond its cell.
     #[serde(default = "one")]
     scale_x_y: f32,
+    /// Darknet's `new_coords`: the network has applied the sigmoid itself, and sizes are squares, not exponentials.
+    #[serde(default)]
+    new_coords: bool,
+    /// The classes exclude each other: their probabilities are a softmax, as in YOLOv2.
+    #[serde(default)]
+    softmax: bool,
     /// Width and height in pixels of the input; Darknet's `anchors` picked by `mask`.
     anchors: Vec<[f32; 2]>,
 }
@@ -74,6 +81,12 @@ pub fn make(manifest: &Manifest, classes: usize) -> Result<Box<dyn Family>, Stri
                 {
                     return Err(format!(
                         "[[heads]] `{}`: anchors are pairs of positive numbers, in pixels of the input",
+                        head.output
+                    ));
+                }
+                if head.new_coords && head.softmax {
+                    return Err(format!(
+                        "[[heads]] `{}`: with new_coords the network gives probabilities, of which softmax makes nothing",
                         head.output
                     ));
                 }
@@ -142,12 +155,12 @@ impl Family for RawHeads {
     }
 
     fn decode(&self, outputs: &[Output<'_>], wanted: &Wanted) -> Vec<Candidate> {
-        // Comparing logits spares an exponential for each of the thousands of cells that hold nothing.
-        let least = logit(wanted.threshold);
         let mut found = Vec::new();
         for (head, output) in self.heads.iter().zip(outputs) {
             let Some(strides) = self.strides(head, output.shape) else { continue };
             let (width, height) = self.grid(head);
+            // Comparing logits spares an exponential for each of the thousands of cells that hold nothing.
+            let least = if head.new_coords { wanted.threshold } else { logit(wanted.threshold) };
             for (anchor, &size) in head.anchors.iter().enumerate() {
                 for cell in 0..width * height {
                     let at = |channel: usize| {
@@ -156,10 +169,17 @@ impl Family for RawHeads {
                     if at(4) < least {
                         continue;
                     }
-                    let objectness = sigmoid(at(4));
+                    let objectness = head.probability(at(4));
                     let bbox = || place(head, size, (cell % width, cell / width), [at(0), at(1), at(2), at(3)]);
                     let classes = (0..self.classes).map(|class| at(5 + class));
-                    pick(classes.map(|class| objectness * sigmoid(class)), wanted, bbox, &mut found);
+                    if head.softmax {
+                        let most = classes.clone().fold(f32::NEG_INFINITY, f32::max);
+                        let sum: f32 = classes.clone().map(|class| (class - most).exp()).sum();
+                        let score = |class: f32| objectness * (class - most).exp() / sum;
+                        pick(classes.map(score), wanted, bbox, &mut found);
+                    } else {
+                        pick(classes.map(|class| objectness * head.probability(class)), wanted, bbox, &mut found);
+                    }
                 }
             }
         }
@@ -167,12 +187,21 @@ impl Family for RawHeads {
     }
 }
 
-/// `b = stride * (sigmoid(t) * s - (s - 1) / 2 + cell)` for the centre, `b = anchor * exp(t)` for the size.
+impl Heads {
+    /// Of what the network gives for it.
+    fn probability(&self, t: f32) -> f32 {
+        if self.new_coords { t } else { sigmoid(t) }
+    }
+}
+
+/// `b = stride * (p(t) * s - (s - 1) / 2 + cell)` for the centre, where p is the sigmoid, `b = anchor * exp(t)` for the size.
+/// With `new_coords` p is t itself, and `b = anchor * (2 t)²`.
 fn place(head: &Heads, anchor: [f32; 2], cell: (usize, usize), [x, y, w, h]: [f32; 4]) -> InputBox {
     let centre = |t: f32, cell: usize| {
-        (sigmoid(t) * head.scale_x_y - (head.scale_x_y - 1.0) / 2.0 + cell as f32) * head.stride as f32
+        (head.probability(t) * head.scale_x_y - (head.scale_x_y - 1.0) / 2.0 + cell as f32) * head.stride as f32
     };
-    InputBox { cx: centre(x, cell.0), cy: centre(y, cell.1), width: w.exp() * anchor[0], height: h.exp() * anchor[1] }
+    let length = |t: f32, anchor: f32| if head.new_coords { anchor * (2.0 * t).powi(2) } else { anchor * t.exp() };
+    InputBox { cx: centre(x, cell.0), cy: centre(y, cell.1), width: length(w, anchor[0]), height: length(h, anchor[1]) }
 }
 
 struct DecodedRows {
@@ -275,6 +304,38 @@ mod tests {
             near(bbox.width, 20.0 * 1.105_171);
             near(bbox.height, 40.0 * 1.221_403);
         }
+    }
+
+    /// What is found with a further key in the head.
+    fn found_with(key: &str, values: &[f32]) -> Vec<Candidate> {
+        let manifest = Manifest::parse(&format!("{TEXT}{key} = true\n")).expect("a good manifest");
+        make(&manifest, 2).expect("a family").decode(&[Output { shape: &[7, 2, 3], values }], &BEST)
+    }
+
+    #[test]
+    fn new_coords_are_probabilities_and_squares() {
+        let mut values = vec![0.0; 7 * 6];
+        for (channel, value) in [0.7f32, 0.4, 0.3, 0.6, 0.8, 0.1, 0.5].into_iter().enumerate() {
+            values[channel * 6 + 5] = value;
+        }
+        let found = found_with("new_coords", &values);
+        let near = |got: f32, want: f32| assert!((got - want).abs() < 1e-3, "{got} is not {want}");
+        assert_eq!((found.len(), found[0].class_id), (1, 1));
+        near(found[0].score, 0.8 * 0.5);
+        near(found[0].bbox.cx, (0.7 * 1.2 - 0.1 + 2.0) * 32.0);
+        near(found[0].bbox.cy, (0.4 * 1.2 - 0.1 + 1.0) * 32.0);
+        near(found[0].bbox.width, 20.0 * 4.0 * 0.09);
+        near(found[0].bbox.height, 40.0 * 4.0 * 0.36);
+    }
+
+    #[test]
+    fn softmax_makes_classes_exclude_each_other() {
+        let mut values = channel_first();
+        // Logits of which a sigmoid would make two certain classes, and exponentials no numbers.
+        (values[5 * 6 + 5], values[6 * 6 + 5]) = (200.0, 201.0);
+        let found = found_with("softmax", &values);
+        assert_eq!((found.len(), found[0].class_id), (1, 1));
+        assert!((found[0].score - 0.952_574 * 0.731_059).abs() < 1e-4, "{}", found[0].score);
     }
 
     #[test]

@@ -52,7 +52,9 @@ impl TensorProto {
 
     /// `values` in row-major order; an empty `dims` is a single number.
     pub fn of_floats(name: &str, dims: &[i64], values: &[f32]) -> Self {
-        Self::raw(name, dims, DataType::Float, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        let mut raw = Vec::with_capacity(4 * values.len());
+        values.iter().for_each(|value| raw.extend_from_slice(&value.to_le_bytes()));
+        Self::raw(name, dims, DataType::Float, raw)
     }
 
     /// A list.

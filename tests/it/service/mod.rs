@@ -12,6 +12,7 @@ mod broken_models;
 mod camera;
 mod command_line;
 mod command_pictures;
+mod darknet;
 mod full_disk;
 mod https;
 mod kills;

@@ -37,42 +37,48 @@ fn corners(found: &Value, width: f64, height: f64) -> [f64; 4] {
     [x.clamp(0.0, width), y.clamp(0.0, height), (x + w).clamp(0.0, width), (y + h).clamp(0.0, height)]
 }
 
+/// How far boxes (pixels) and scores are at most from those of the oracle, which has as many for each picture.
+pub fn compare(shared: &Path, model: &Path, expected: &Value) -> (f64, f64) {
+    let expected = expected.as_object().unwrap();
+    let pictures = expected.keys().map(|name| shared.join("media/images").join(name));
+    let output = program().arg("detect").args(EXACT).arg("--model").arg(model).args(pictures).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (mut far, mut off, mut seen) = (0.0f64, 0.0f64, 0);
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let name = Path::new(event["source"].as_str().unwrap()).file_name().unwrap().to_str().unwrap();
+        let (width, height) = (event["width"].as_f64().unwrap(), event["height"].as_f64().unwrap());
+        let mut left: Vec<&Value> = event["detections"].as_array().unwrap().iter().collect();
+        let wanted = expected[name].as_array().unwrap();
+        assert_eq!(left.len(), wanted.len(), "{name}: as many as the oracle has: {event}");
+        for one in wanted {
+            let box_of_one = corners(one, width, height);
+            let distance = |other: &Value| {
+                let other = corners(other, width, height);
+                box_of_one.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+            };
+            let same = left.iter().position(|other| {
+                other["class_id"] == one["class_id"] && other["label"] == one["label"] && distance(other) < 2.0
+            });
+            let same = left.remove(same.unwrap_or_else(|| panic!("{name}: no {one} in {event}")));
+            far = far.max(distance(same));
+            off = off.max((same["score"].as_f64().unwrap() - one["score"].as_f64().unwrap()).abs());
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, expected.values().map(|found| found.as_array().unwrap().len()).sum::<usize>());
+    (far, off)
+}
+
 #[test]
 fn photographs_give_what_opencv_finds() {
     let Some(shared) = shared() else { return };
     let folder = temp();
     let oracle: Value = serde_json::from_slice(&bytes(shared.join("eval/oracle/opencv_darknet.json"))).unwrap();
-    let expected = oracle["models"][MODEL].as_object().unwrap();
     for (file, outputs) in [(MODEL.to_owned(), HEADS), (format!("{MODEL}-decoded"), DECODED)] {
         let model = model(folder.path(), &shared, &file, outputs);
-        let pictures = expected.keys().map(|name| shared.join("media/images").join(name));
-        let output = program().arg("detect").args(EXACT).arg("--model").arg(&model).args(pictures).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let (mut far, mut off, mut seen) = (0.0f64, 0.0f64, 0);
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let event: Value = serde_json::from_str(line).unwrap();
-            let name = Path::new(event["source"].as_str().unwrap()).file_name().unwrap().to_str().unwrap();
-            let (width, height) = (event["width"].as_f64().unwrap(), event["height"].as_f64().unwrap());
-            let mut left: Vec<&Value> = event["detections"].as_array().unwrap().iter().collect();
-            let wanted = expected[name].as_array().unwrap();
-            assert_eq!(left.len(), wanted.len(), "{file}, {name}: as many as the oracle has: {event}");
-            for one in wanted {
-                let box_of_one = corners(one, width, height);
-                let distance = |other: &Value| {
-                    let other = corners(other, width, height);
-                    box_of_one.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-                };
-                let same = left.iter().position(|other| {
-                    other["class_id"] == one["class_id"] && other["label"] == one["label"] && distance(other) < 2.0
-                });
-                let same = left.remove(same.unwrap_or_else(|| panic!("{file}, {name}: no {one} in {event}")));
-                far = far.max(distance(same));
-                off = off.max((same["score"].as_f64().unwrap() - one["score"].as_f64().unwrap()).abs());
-                seen += 1;
-            }
-        }
-        println!("{file}: {seen} boxes, at most {far:.2} pixels and {off:.4} of score from OpenCV's");
-        assert_eq!(seen, expected.values().map(|found| found.as_array().unwrap().len()).sum::<usize>());
+        let (far, off) = compare(&shared, &model, &oracle["models"][MODEL]);
+        println!("{file}: at most {far:.2} pixels and {off:.4} of score from OpenCV's");
         assert!(off < 0.02, "{file}: a score is off by {off}");
     }
 }
