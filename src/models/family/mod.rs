@@ -109,3 +109,9 @@ impl Coordinates {
         }
     }
 }
+
+/// A table of the manifest that names tensors.
+fn tensors<const N: usize>(table: &str, keys: [(&str, &str); N]) -> toml::Table {
+    let keys = toml::Table::from_iter(keys.map(|(key, name)| (key.to_owned(), name.into())));
+    toml::Table::from_iter([(table.to_owned(), keys.into())])
+}
