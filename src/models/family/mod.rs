@@ -4,6 +4,7 @@
 
 mod classifier;
 mod yolov3;
+mod yolov5;
 mod yolox;
 
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,7 @@ pub struct Row {
 /// All families.
 pub const FAMILIES: &[Row] = &[
     Row { name: "yolov3", task: Task::Detect, make: yolov3::make, recognise: yolov3::recognise },
+    Row { name: "yolov5", task: Task::Detect, make: yolov5::make, recognise: yolov5::recognise },
     Row { name: "yolox", task: Task::Detect, make: yolox::make, recognise: yolox::recognise },
     Row { name: "classifier", task: Task::Classify, make: classifier::make, recognise: classifier::recognise },
 ];
