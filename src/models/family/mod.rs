@@ -5,6 +5,7 @@
 mod classifier;
 mod yolov3;
 mod yolov5;
+mod yolov8;
 mod yolox;
 
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,7 @@ pub struct Row {
 pub const FAMILIES: &[Row] = &[
     Row { name: "yolov3", task: Task::Detect, make: yolov3::make, recognise: yolov3::recognise },
     Row { name: "yolov5", task: Task::Detect, make: yolov5::make, recognise: yolov5::recognise },
+    Row { name: "yolov8", task: Task::Detect, make: yolov8::make, recognise: yolov8::recognise },
     Row { name: "yolox", task: Task::Detect, make: yolox::make, recognise: yolox::recognise },
     Row { name: "classifier", task: Task::Classify, make: classifier::make, recognise: classifier::recognise },
 ];
