@@ -3,6 +3,7 @@
 //! A family is a row of [`FAMILIES`] and a file beside this one (`docs/guide/add-a-model-family.md`).
 
 mod classifier;
+mod nanodet;
 mod yolov3;
 mod yolov5;
 mod yolov8;
@@ -72,6 +73,7 @@ pub const FAMILIES: &[Row] = &[
     Row { name: "yolov5", task: Task::Detect, make: yolov5::make, recognise: yolov5::recognise },
     Row { name: "yolov8", task: Task::Detect, make: yolov8::make, recognise: yolov8::recognise },
     Row { name: "yolox", task: Task::Detect, make: yolox::make, recognise: yolox::recognise },
+    Row { name: "nanodet", task: Task::Detect, make: nanodet::make, recognise: nanodet::recognise },
     Row { name: "classifier", task: Task::Classify, make: classifier::make, recognise: classifier::recognise },
 ];
 
