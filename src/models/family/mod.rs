@@ -3,6 +3,7 @@
 //! A family is a row of [`FAMILIES`] and a file beside this one (`docs/guide/add-a-model-family.md`).
 
 mod classifier;
+mod fastestdet;
 mod nanodet;
 mod yolov3;
 mod yolov5;
@@ -74,6 +75,7 @@ pub const FAMILIES: &[Row] = &[
     Row { name: "yolov8", task: Task::Detect, make: yolov8::make, recognise: yolov8::recognise },
     Row { name: "yolox", task: Task::Detect, make: yolox::make, recognise: yolox::recognise },
     Row { name: "nanodet", task: Task::Detect, make: nanodet::make, recognise: nanodet::recognise },
+    Row { name: "fastestdet", task: Task::Detect, make: fastestdet::make, recognise: fastestdet::recognise },
     Row { name: "classifier", task: Task::Classify, make: classifier::make, recognise: classifier::recognise },
 ];
 
