@@ -5,6 +5,7 @@
 mod classifier;
 mod fastestdet;
 mod nanodet;
+mod rtdetr;
 mod yolov3;
 mod yolov5;
 mod yolov8;
@@ -76,6 +77,7 @@ pub const FAMILIES: &[Row] = &[
     Row { name: "yolox", task: Task::Detect, make: yolox::make, recognise: yolox::recognise },
     Row { name: "nanodet", task: Task::Detect, make: nanodet::make, recognise: nanodet::recognise },
     Row { name: "fastestdet", task: Task::Detect, make: fastestdet::make, recognise: fastestdet::recognise },
+    Row { name: "rtdetr", task: Task::Detect, make: rtdetr::make, recognise: rtdetr::recognise },
     Row { name: "classifier", task: Task::Classify, make: classifier::make, recognise: classifier::recognise },
 ];
 
