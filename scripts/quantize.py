@@ -124,7 +124,8 @@ def main():
             str(folder / 'ready.onnx'), str(made / '1' / 'model.onnx'), Pictures(paths, manifest, types),
             quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
-            op_types_to_quantize=['Conv'], nodes_to_exclude=last_convolutions(ready.graph),
+            # The mean of each picture's range: a single outlier would make all steps coarse.
+            extra_options={'CalibMovingAverage': True}, op_types_to_quantize=['Conv'], nodes_to_exclude=last_convolutions(ready.graph),
         )
         for path in args.model.iterdir():
             if path.is_file():

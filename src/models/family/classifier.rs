@@ -1,17 +1,20 @@
 //! Classifiers: one output of a number for each label, as probabilities or as logits.
 //!
-//! The whole picture is one box, whose classes are all asked for.
+//! The whole picture is one box, whose classes are all asked for. Of the picture its middle is looked at, in the input's
+//! aspect ratio; how its numbers are scaled no file says, so a proposal takes what the file's origin mostly takes.
+//!
+//! Tried only with graphs of this layout and known scores.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Family, Output, Wanted};
+use super::{Family, Output, Wanted, tensors};
 use crate::{
     frame::Size,
     models::{
         Manifest,
         import::{Proposal, Seen},
     },
-    vision::{geometry::InputBox, geometry::Resize, nms::Candidate},
+    vision::{geometry::InputBox, geometry::Resize, nms::Candidate, tensor::Layout},
 };
 
 /// What the family reads of the manifest.
@@ -96,31 +99,40 @@ fn softmax(values: &[f32]) -> Vec<f32> {
 
 /// One short row of numbers.
 pub fn recognise(seen: &Seen) -> Option<Proposal> {
-    let output = seen.only()?;
+    let output = seen.only().filter(|_| seen.is_for("classify"))?;
     let classes = output.shape.iter().product::<usize>();
-    if output.shape.iter().filter(|&&length| length != 1).count() > 1 || classes < 2 {
+    let is_row = output.shape.iter().filter(|&&length| length != 1).count() == 1 && classes > 1;
+    if !is_row || !seen.has_labels(classes) {
         return None;
     }
+    // Quantised probabilities do not add up to 1 in full.
     let sum: f32 = output.values.iter().sum();
-    let scores = output.values.iter().all(|value| (0.0..=1.0).contains(value)) && (sum - 1.0).abs() < 0.01;
+    let scores = output.are_probabilities(0..output.shape.last().copied().unwrap_or(0)) && (sum - 1.0).abs() < 0.05;
     let activation = if scores { Activation::None } else { Activation::Softmax };
-    let mut keys = toml::Table::new();
-    keys.insert("output".into(), output.name.clone().into());
-    keys.insert("activation".into(), toml::Value::try_from(activation).ok()?);
-    let (kind, ultralytics) = (if scores { "probabilities" } else { "logits" }, seen.metadata.contains_key("names"));
-    // PyTorch's and most others' are trained with ImageNet's mean and deviation; Ultralytics' with neither.
-    let (mean, std) = match ultralytics || seen.bytes {
-        true => ([0.0; 3], [1.0; 3]),
-        false => ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    let mut keys = tensors("classes", [("output", &output.name)]);
+    if let Some(toml::Value::Table(table)) = keys.get_mut("classes") {
+        table.insert("activation".into(), toml::Value::try_from(activation).ok()?);
+    }
+    let kind = if scores { "probabilities" } else { "logits" };
+    let (mean, std, taken) = if seen.is_ultralytics() {
+        ([0.0; 3], [1.0; 3], "of 0 to 1, as Ultralytics' take")
+    } else if seen.bytes {
+        ([0.0; 3], [1.0; 3], "as bytes")
+    } else if seen.layout == Layout::Nhwc {
+        ([0.5; 3], [0.5; 3], "of -1 to 1, as most of TensorFlow's take")
+    } else {
+        ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225], "with ImageNet's mean and deviation, as PyTorch's take")
     };
     Some(Proposal {
-        because: format!("one row of {classes} {kind}"),
+        because: format!(
+            "one row of {classes} {kind}; pictures {taken}, which the file does not say: compare [input] in model.toml"
+        ),
         classes,
         mean,
         std,
         resize: Resize::Crop,
-        keys: toml::Table::from_iter([("classes".to_owned(), keys.into())]),
-        ..Proposal::default()
+        keys,
+        ..seen.usual()
     })
 }
 

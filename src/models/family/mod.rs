@@ -3,7 +3,12 @@
 //! A family is a row of [`FAMILIES`] and a file beside this one (`docs/guide/add-a-model-family.md`).
 
 mod classifier;
+mod fastestdet;
+mod nanodet;
+mod rtdetr;
 mod yolov3;
+mod yolov5;
+mod yolov8;
 mod yolox;
 
 use serde::{Deserialize, Serialize};
@@ -67,7 +72,12 @@ pub struct Row {
 /// All families.
 pub const FAMILIES: &[Row] = &[
     Row { name: "yolov3", task: Task::Detect, make: yolov3::make, recognise: yolov3::recognise },
+    Row { name: "yolov5", task: Task::Detect, make: yolov5::make, recognise: yolov5::recognise },
+    Row { name: "yolov8", task: Task::Detect, make: yolov8::make, recognise: yolov8::recognise },
     Row { name: "yolox", task: Task::Detect, make: yolox::make, recognise: yolox::recognise },
+    Row { name: "nanodet", task: Task::Detect, make: nanodet::make, recognise: nanodet::recognise },
+    Row { name: "fastestdet", task: Task::Detect, make: fastestdet::make, recognise: fastestdet::recognise },
+    Row { name: "rtdetr", task: Task::Detect, make: rtdetr::make, recognise: rtdetr::recognise },
     Row { name: "classifier", task: Task::Classify, make: classifier::make, recognise: classifier::recognise },
 ];
 
@@ -108,4 +118,10 @@ impl Coordinates {
             Coordinates::Normalized => (width as f32, height as f32),
         }
     }
+}
+
+/// A table of the manifest that names tensors.
+fn tensors<const N: usize>(table: &str, keys: [(&str, &str); N]) -> toml::Table {
+    let keys = toml::Table::from_iter(keys.map(|(key, name)| (key.to_owned(), name.into())));
+    toml::Table::from_iter([(table.to_owned(), keys.into())])
 }

@@ -128,12 +128,19 @@ impl Family for Yolox {
 pub fn recognise(seen: &Seen) -> Option<Proposal> {
     let output = seen.only()?;
     let [rows, length] = output.shape[..] else { return None };
-    if Some(rows) != seen.cells(&STRIDES) || length < 6 {
+    let fits = Some(rows) == seen.cells(&STRIDES) && length > 5 && seen.has_labels(length - 5);
+    // YOLOv6, whose pictures are others, has an objectness of 1 in every row.
+    let sure = output.values.chunks_exact(length.max(1)).all(|row| row.get(4) == Some(&1.0));
+    if !fits || sure || seen.is_ultralytics() || !output.are_probabilities(4..length) {
         return None;
     }
     // Boxes that are placed lie all over the picture whatever is on it; those that are not are near their cell's corner.
     let far = output.values.chunks_exact(length).filter(|row| row[0] > 32.0 || row[1] > 32.0).count();
     let placed = far * 2 > rows;
+    // Placed and with one class more, this is a YOLOv8 that was transposed.
+    if placed && seen.labels.is_none() && length == 84 {
+        return None;
+    }
     let mut keys = toml::Table::new();
     keys.insert("output".into(), output.name.clone().into());
     if !placed {
@@ -141,13 +148,14 @@ pub fn recognise(seen: &Seen) -> Option<Proposal> {
     }
     let how = if placed { "placed on the picture" } else { "not placed on the grid yet" };
     Some(Proposal {
+        certain: !placed || seen.labels.is_some() || length == 85,
         because: format!("one row for each cell of strides 8, 16 and 32, boxes {how}"),
         classes: length - 5,
         channels: Channels::Bgr,
         scale: 1.0,
         resize: Resize::LetterboxTopLeft,
         keys: toml::Table::from_iter([("rows".to_owned(), keys.into())]),
-        ..Proposal::default()
+        ..seen.usual()
     })
 }
 

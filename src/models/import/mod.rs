@@ -104,6 +104,27 @@ impl Seen {
         }
     }
 
+    /// Could there be this number of labels, as far as a person or the metadata named them?
+    pub fn has_labels(&self, classes: usize) -> bool {
+        self.labels.is_none_or(|labels| labels == classes)
+    }
+
+    /// Ultralytics' programs have written the file: YOLOv3 and YOLOv5 of their kind, YOLOv8 and later.
+    pub fn is_ultralytics(&self) -> bool {
+        self.metadata.contains_key("names") && self.metadata.contains_key("stride")
+    }
+
+    /// What the metadata says of a task is not another than this one.
+    pub fn is_for(&self, task: &str) -> bool {
+        self.metadata.get("task").is_none_or(|told| told == task)
+    }
+
+    /// What most detectors take; bytes as they are where the network takes bytes.
+    pub fn usual(&self) -> Proposal {
+        let scale = if self.bytes { 1.0 } else { 1.0 / 255.0 };
+        Proposal { scale, ..Proposal::default() }
+    }
+
     /// Number of cells of all grids with these strides; `None` if one does not divide the input.
     pub fn cells(&self, strides: &[u32]) -> Option<usize> {
         let Size { width, height } = self.size;
@@ -113,4 +134,18 @@ impl Seen {
             .all(fits)
             .then(|| strides.iter().map(|stride| (width / stride * (height / stride)) as usize).sum())
     }
+}
+
+impl SeenOutput {
+    /// Are the values in these places of the last axis, or in all of a single axis, all within 0 and 1?
+    pub fn are_probabilities(&self, places: std::ops::Range<usize>) -> bool {
+        let length = self.shape.last().copied().unwrap_or(1).max(1);
+        let each = |row: &[f32]| row.get(places.clone()).is_some_and(|row| row.iter().all(is_probability));
+        self.values.chunks_exact(length).all(each)
+    }
+}
+
+/// What 16 bits and quantised numbers are off by is forgiven.
+fn is_probability(value: &f32) -> bool {
+    (-0.01..=1.01).contains(value)
 }

@@ -93,12 +93,14 @@ fn every_pipeline_and_family_is_in_its_table() {
         .filter(|name| !table.contains(&format!("(\"{name}\", include_str!(\"../../pipelines/{name}.toml\"))")))
         .map(|name| format!("pipelines/{name}.toml: give it a row in TEMPLATES of src/media/template.rs"))
         .collect();
-    let families = stems("src/models/family", "rs").into_iter().filter(|name| name != "mod");
-    for name in families {
-        let table = read("src/models/family/mod.rs");
+    // A family is a file, or a folder of them.
+    let table = read("src/models/family/mod.rs");
+    let first = |path: &PathBuf| Some(path.strip_prefix("src/models/family").ok()?.iter().next()?.to_owned());
+    let names: BTreeSet<_> = files("src/models/family", &["rs"]).iter().filter_map(first).collect();
+    let names = names.iter().map(|name| name.to_string_lossy().trim_end_matches(".rs").to_owned());
+    for name in names.filter(|name| name != "mod") {
         if !table.contains(&format!("mod {name};")) || !table.contains(&format!("\"{name}\"")) {
-            complaints
-                .push(format!("src/models/family/{name}.rs: give `{name}` a row in the table of mod.rs beside it"));
+            complaints.push(format!("src/models/family/{name}: give `{name}` a row in the table of mod.rs beside it"));
         }
     }
     settle(complaints);

@@ -1,35 +1,22 @@
-//! YOLOv3 and what keeps its heads (YOLOv3-tiny, YOLO-Fastest, MobileNet-YOLO): raw logits per cell and anchor, or
-//! one decoded output.
+//! Raw heads: logits on a grid, for each cell and anchor.
 //!
 //! Source of the formulas: Redmon and Farhadi, "YOLOv3: An Incremental Improvement", 2018, section 2.1; `scale_x_y` and
-//! `new_coords` as `src/yolo_layer.c` of Bochkovskiy's Darknet has them; `softmax` as `src/region_layer.c`. A cell's score
-//! for a class is objectness times class probability.
+//! `new_coords` as `src/yolo_layer.c` of Bochkovskiy's Darknet has them; `softmax` as `src/region_layer.c`.
 
 use serde::Deserialize;
 
-use super::{Coordinates, Family, Output, Wanted};
 use crate::{
     models::{
-        Manifest,
-        import::{Proposal, Seen},
+        family::{Family, Output, Wanted},
         scores::{logit, pick, sigmoid},
     },
     vision::{geometry::InputBox, nms::Candidate},
 };
 
-/// What the family reads of the manifest; one of the two.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Keys {
-    #[serde(default)]
-    heads: Vec<Heads>,
-    decoded: Option<Decoded>,
-}
-
 /// A raw YOLO head: logits on a grid.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Heads {
+pub struct Heads {
     /// Name of the output tensor.
     output: String,
     /// Pixels of the input per cell.
@@ -47,57 +34,11 @@ struct Heads {
     anchors: Vec<[f32; 2]>,
 }
 
-/// One output `[N, K, 5 + classes]` with probabilities: centre x, centre y, width, height, objectness, classes.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Decoded {
-    /// Name of the output tensor.
-    output: String,
-    #[serde(default)]
-    coordinates: Coordinates,
-}
-
 fn one() -> f32 {
     1.0
 }
 
-pub fn make(manifest: &Manifest, classes: usize) -> Result<Box<dyn Family>, String> {
-    let input = (manifest.input.width, manifest.input.height);
-    let keys: Keys = manifest.family_keys()?;
-    match (keys.decoded, keys.heads) {
-        (Some(decoded), heads) if heads.is_empty() => Ok(Box::new(DecodedRows { decoded, classes, input })),
-        (None, heads) if !heads.is_empty() => {
-            for head in &heads {
-                let fits =
-                    head.stride > 0 && input.0.is_multiple_of(head.stride) && input.1.is_multiple_of(head.stride);
-                if !fits {
-                    return Err(format!(
-                        "[[heads]] `{}`: the input's width and height must be multiples of the stride",
-                        head.output
-                    ));
-                }
-                if head.anchors.is_empty()
-                    || head.anchors.iter().flatten().any(|&length| length.is_nan() || length <= 0.0)
-                {
-                    return Err(format!(
-                        "[[heads]] `{}`: anchors are pairs of positive numbers, in pixels of the input",
-                        head.output
-                    ));
-                }
-                if head.new_coords && head.softmax {
-                    return Err(format!(
-                        "[[heads]] `{}`: with new_coords the network gives probabilities, of which softmax makes nothing",
-                        head.output
-                    ));
-                }
-            }
-            Ok(Box::new(RawHeads { heads, classes, input }))
-        }
-        _ => Err("the family yolov3 wants [[heads]], one for each raw output, or one [decoded]".into()),
-    }
-}
-
-struct RawHeads {
+pub struct RawHeads {
     heads: Vec<Heads>,
     classes: usize,
     input: (u32, u32),
@@ -111,6 +52,23 @@ struct Strides {
 }
 
 impl RawHeads {
+    /// Of the manifest's `[[heads]]`, for an input of this width and height.
+    pub fn new(heads: Vec<Heads>, classes: usize, input: (u32, u32)) -> Result<Self, String> {
+        for Heads { output, stride, anchors, new_coords, softmax, .. } in &heads {
+            let refused = if *stride == 0 || !input.0.is_multiple_of(*stride) || !input.1.is_multiple_of(*stride) {
+                "the input's width and height must be multiples of the stride"
+            } else if anchors.is_empty() || anchors.iter().flatten().any(|&length| length.is_nan() || length <= 0.0) {
+                "anchors are pairs of positive numbers, in pixels of the input"
+            } else if *new_coords && *softmax {
+                "with new_coords the network gives probabilities, of which softmax makes nothing"
+            } else {
+                continue;
+            };
+            return Err(format!("[[heads]] `{output}`: {refused}"));
+        }
+        Ok(Self { heads, classes, input })
+    }
+
     fn grid(&self, head: &Heads) -> (usize, usize) {
         ((self.input.0 / head.stride) as usize, (self.input.1 / head.stride) as usize)
     }
@@ -204,63 +162,10 @@ fn place(head: &Heads, anchor: [f32; 2], cell: (usize, usize), [x, y, w, h]: [f3
     InputBox { cx: centre(x, cell.0), cy: centre(y, cell.1), width: length(w, anchor[0]), height: length(h, anchor[1]) }
 }
 
-struct DecodedRows {
-    decoded: Decoded,
-    classes: usize,
-    input: (u32, u32),
-}
-
-impl Family for DecodedRows {
-    fn outputs(&self) -> Vec<&str> {
-        vec![&self.decoded.output]
-    }
-
-    fn check(&self, shapes: &[&[usize]]) -> Result<(), String> {
-        match shapes.first() {
-            Some([_, channels]) if *channels == 5 + self.classes => Ok(()),
-            other => Err(format!(
-                "the output `{}` has the shape {other:?} for each picture, but {} labels make [rows, {}]",
-                self.decoded.output,
-                self.classes,
-                5 + self.classes
-            )),
-        }
-    }
-
-    fn decode(&self, outputs: &[Output<'_>], wanted: &Wanted) -> Vec<Candidate> {
-        let (x, y) = self.decoded.coordinates.unit(self.input);
-        let mut found = Vec::new();
-        for row in outputs.iter().flat_map(|output| output.values.chunks_exact(5 + self.classes)) {
-            let objectness = row[4];
-            if objectness < wanted.threshold {
-                continue;
-            }
-            let bbox = || InputBox { cx: row[0] * x, cy: row[1] * y, width: row[2] * x, height: row[3] * y };
-            pick(row[5..].iter().map(|class| objectness * class), wanted, bbox, &mut found);
-        }
-        found
-    }
-}
-
-/// One output of rows with probabilities, of the two grids that tiny networks have.
-pub fn recognise(seen: &Seen) -> Option<Proposal> {
-    let output = seen.only()?;
-    let [rows, length] = output.shape[..] else { return None };
-    if Some(rows) != seen.cells(&[16, 32]).map(|cells| 3 * cells) || length < 6 {
-        return None;
-    }
-    let keys = toml::Table::from_iter([("output".to_owned(), output.name.clone().into())]);
-    Some(Proposal {
-        because: "three rows for each cell of strides 16 and 32".into(),
-        classes: length - 5,
-        keys: toml::Table::from_iter([("decoded".to_owned(), keys.into())]),
-        ..Proposal::default()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::Manifest;
 
     /// Two classes, one anchor of 20x40, a grid of 3x2 cells of 32 pixels.
     const TEXT: &str = "family = \"yolov3\"\nlabels = [\"a\", \"b\"]\n[input]\nname = \"x\"\nwidth = 96\nheight = 64\n\
@@ -270,7 +175,7 @@ mod tests {
 
     fn family() -> Box<dyn Family> {
         let manifest = Manifest::parse(TEXT).expect("a good manifest");
-        make(&manifest, 2).expect("a family")
+        super::super::make(&manifest, 2).expect("a family")
     }
 
     /// All cells silent but the one at (2, 1).
@@ -309,7 +214,7 @@ mod tests {
     /// What is found with a further key in the head.
     fn found_with(key: &str, values: &[f32]) -> Vec<Candidate> {
         let manifest = Manifest::parse(&format!("{TEXT}{key} = true\n")).expect("a good manifest");
-        make(&manifest, 2).expect("a family").decode(&[Output { shape: &[7, 2, 3], values }], &BEST)
+        super::super::make(&manifest, 2).expect("a family").decode(&[Output { shape: &[7, 2, 3], values }], &BEST)
     }
 
     #[test]
@@ -362,26 +267,5 @@ mod tests {
         let words = family().check(&[&[21, 2, 3]]).expect_err("three anchors");
         assert!(words.contains("[21, 2, 3]") && words.contains("[7, 2, 3]"), "{words}");
         assert!(family().check(&[&[7, 2, 3]]).is_ok());
-    }
-
-    #[test]
-    fn decoded_rows_are_read_in_both_units() {
-        let base = TEXT.split("[[heads]]").next().expect("the part before");
-        for (unit, factor) in [("input-pixels", (1.0, 1.0)), ("normalized", (96.0, 64.0))] {
-            let text = format!("{base}[decoded]\noutput = \"y\"\ncoordinates = \"{unit}\"\n");
-            let family = make(&Manifest::parse(&text).expect("a good manifest"), 2).expect("a family");
-            let rows = [0.5, 0.25, 0.1, 0.2, 0.9, 0.1, 0.8, 0.5, 0.5, 0.1, 0.1, 0.2, 0.9, 0.9];
-            let found = family.decode(&[Output { shape: &[2, 7], values: &rows }], &BEST);
-            assert_eq!(found.len(), 1);
-            assert_eq!((found[0].bbox.cx, found[0].bbox.height), (0.5 * factor.0, 0.2 * factor.1));
-            assert!((found[0].score - 0.72).abs() < 1e-6 && found[0].class_id == 1);
-        }
-    }
-
-    #[test]
-    fn a_manifest_without_heads_is_told() {
-        let base = TEXT.split("[[heads]]").next().expect("the part before");
-        let manifest = Manifest::parse(base).expect("the text is sound");
-        assert!(make(&manifest, 2).err().is_some_and(|words| words.contains("[[heads]]")));
     }
 }
