@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     engine::{self, Constant, Engine, Network},
-    error::Result,
+    error::{Error, Result},
     fault,
     frame::Size,
     models::{
@@ -56,6 +56,10 @@ pub struct Reading {
     /// Level of the bars of a letterbox, 0 to 255.
     #[arg(long, value_name = "LEVEL", requires = "onnx")]
     pad: Option<u8>,
+    /// Anchors of raw heads as Darknet's cfg lists them, `10,13, 16,30, …`: no ONNX file holds them. The head of the finest
+    /// grid takes the first.
+    #[arg(long, value_name = "W,H,…", value_parser = parse_anchors, requires = "onnx")]
+    anchors: Option<Anchors>,
     /// Detections below are dropped.
     #[arg(long, value_name = "SCORE", value_parser = parse_number, requires = "onnx")]
     score: Option<f32>,
@@ -77,6 +81,17 @@ fn parse_number(text: &str) -> Result<f32, String> {
     text.parse().ok().filter(|number: &f32| number.is_finite()).ok_or_else(|| "write a number such as 0.5".into())
 }
 
+/// Width and height each, in pixels of the input.
+type Anchors = Vec<[f32; 2]>;
+
+fn parse_anchors(text: &str) -> Result<Anchors, String> {
+    let numbers: Vec<f32> = text.split(',').map(|number| parse_number(number.trim())).collect::<Result<_, _>>()?;
+    match numbers.as_chunks() {
+        (anchors, []) if numbers.iter().all(|&number| number > 0.0) => Ok(anchors.to_vec()),
+        _ => Err("write pairs of positive numbers such as 10,13, 16,30, 33,23".into()),
+    }
+}
+
 fn parse_three(text: &str) -> Result<[f32; 3], String> {
     let numbers: Vec<f32> = text.split(',').map(|number| parse_number(number.trim())).collect::<Result<_, _>>()?;
     match numbers[..] {
@@ -91,7 +106,7 @@ impl Reading {
         Asked { input: self.input.as_deref(), layout: self.layout, size: self.size }
     }
 
-    fn apply(&self, proposal: &mut Proposal) {
+    fn apply(&self, proposal: &mut Proposal) -> Result<()> {
         fn set<T: Copy>(place: &mut T, said: Option<T>) {
             if let Some(said) = said {
                 *place = said;
@@ -104,7 +119,29 @@ impl Reading {
         set(&mut proposal.pad, self.pad);
         set(&mut proposal.score, self.score);
         set(&mut proposal.iou, self.iou);
+        self.anchors.as_ref().map_or(Ok(()), |anchors| give_anchors(&mut proposal.keys, anchors))
     }
+}
+
+/// Shares anchors out among the raw heads of a proposal, the finest grid first.
+fn give_anchors(keys: &mut toml::Table, anchors: &Anchors) -> Result<()> {
+    let heads = keys.get_mut("heads").and_then(toml::Value::as_array_mut);
+    let heads = heads.ok_or_else(|| fault!(BadRequest, "--anchors is for raw heads, and this network has none."))?;
+    heads.sort_by_key(|head| head.get("stride").and_then(toml::Value::as_integer));
+    let count = |head: &toml::Value| head.get("anchors").and_then(toml::Value::as_array).map_or(0, Vec::len);
+    let wanted: usize = heads.iter().map(count).sum();
+    if wanted != anchors.len() {
+        let given = anchors.len();
+        return Err(fault!(BadRequest, "The raw heads take {wanted} anchors, and --anchors has {given} pairs."));
+    }
+    let mut rest = anchors.as_slice();
+    for head in heads {
+        let (own, others) = rest.split_at(count(head));
+        let own = toml::Value::try_from(own).map_err(|error| Error::internal("The anchors cannot be written.", error))?;
+        head["anchors"] = own;
+        rest = others;
+    }
+    Ok(())
 }
 
 /// A network that was run once.
@@ -208,7 +245,7 @@ pub fn import(settings: &ImportSettings, file: &Path) -> Result<()> {
         recognise::choose(&seen, reading.family.as_deref()).map_err(|words| fault!(BadRequest, "{words}"))?;
     let (family, because) = (chosen.family, chosen.proposal.because.clone());
     let (labels, labels_from) = label(known, chosen.proposal.classes)?;
-    reading.apply(&mut chosen.proposal);
+    reading.apply(&mut chosen.proposal)?;
     chosen.proposal.resize = settings.resize.unwrap_or(chosen.proposal.resize);
     // What the family does not know of, keeps what the run was made with.
     for (name, values) in others {

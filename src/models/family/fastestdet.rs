@@ -4,8 +4,8 @@
 //! corner, so that it may lie in the cells around; the size by the sigmoid, as a part of the input. The score is
 //! `objectness^0.6 * class^0.4`.
 //!
-//! Source of the formulas: `handle_preds` in `utils/tool.py` and `example/onnx-runtime/runtime.py` of FastestDet; its ncnn
-//! example has the powers. Pictures go in as BGR of 0 to 1, stretched.
+//! Source of the formulas: `handle_preds` in `utils/tool.py` of FastestDet, whose later versions have the powers (the first
+//! multiplied plainly), and its default threshold of 0.65. Pictures go in as BGR of 0 to 1, stretched.
 //!
 //! Tried with FastestDet.onnx at 352x352.
 

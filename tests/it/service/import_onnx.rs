@@ -214,6 +214,32 @@ fn a_trained_network_finds_the_dog() {
 }
 
 #[test]
+fn raw_heads_get_the_anchors_that_a_person_names() {
+    let Some(shared) = shared() else { return };
+    let folder = temp();
+    let models = folder.path().join("models");
+    let file = shared.join("models/onnx/yolo-fastest-1.1-xl.onnx");
+    assert!(refused(&import(&file, &models, &[])).contains("--family yolov3"));
+    // As its cfg lists them.
+    let anchors = "12, 18,  37, 49,  52,132, 115, 73, 119,199, 242,238";
+    let raw = ["--family", "yolov3", "--anchors"];
+    assert!(refused(&import(&file, &models, &[&raw[..], &["12,18"]].concat())).contains("6 anchors"));
+    done(&import(&file, &models, &[&raw[..], &[anchors]].concat()));
+    let found = detect(&models, "tiny", &shared.join("media/images/dog.jpg"));
+    let oracle: Value =
+        serde_json::from_slice(&fs::read(shared.join("eval/oracle/opencv_darknet.json")).unwrap()).unwrap();
+    let wanted = oracle.to_string();
+    assert!(wanted.contains("dog"), "the oracle knows the picture");
+    let labels: Vec<&str> =
+        found["detections"].as_array().unwrap().iter().map(|found| found["label"].as_str().unwrap()).collect();
+    for label in ["dog", "bicycle", "truck"] {
+        assert!(labels.contains(&label), "{labels:?}");
+    }
+    let nano = shared.join("models/onnx/yolox_nano.onnx");
+    assert!(refused(&import(&nano, &models, &["--force", "--anchors", anchors])).contains("no"));
+}
+
+#[test]
 fn models_are_listed_and_looked_into() {
     let folder = temp();
     let models = folder.path().join("models");

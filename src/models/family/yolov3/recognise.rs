@@ -100,7 +100,7 @@ fn heads(seen: &Seen) -> Option<Proposal> {
     Some(Proposal {
         certain: false,
         because: format!(
-            "{} raw heads with three anchors each; which anchors, the file does not say: those of {name} on COCO are taken, so compare them with the cfg and correct [[heads]] in model.toml",
+            "{} raw heads with three anchors each; which anchors, the file does not say: those of {name} on COCO are taken, so compare them with the cfg, and give others by --anchors",
             heads.len()
         ),
         classes,
