@@ -185,6 +185,7 @@ export default [
   ['The {} picture is damaged: its header cannot be read.', '{} 图片已损坏，无法读取文件头。'],
   ['The {} picture is damaged and cannot be decoded.', '{} 图片已损坏，无法解码。'],
   ['{} cannot be read: send a plain {} picture.', '无法读取{}，请使用普通的 {} 图片。'],
+  ['An animated WebP', ' WebP 动图'],
   ['A GIF without a picture', '没有画面的 GIF'],
   ['A lossless or hierarchical JPEG', '无损或分层编码的 JPEG'],
   ['A JPEG of more than 8 bits a sample', '超过 8 位的 JPEG'],
