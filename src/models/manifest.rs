@@ -1,4 +1,4 @@
-//! `model.toml`, described in `docs/ref/model-toml.md`.
+//! `model.toml`, described in `docs/ref/models.md`.
 
 use serde::{Deserialize, de::DeserializeOwned};
 

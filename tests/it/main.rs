@@ -8,6 +8,7 @@
 
 mod darknet;
 mod detector;
+mod families;
 mod media;
 mod media_bad;
 mod media_encode;
