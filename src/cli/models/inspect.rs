@@ -171,7 +171,7 @@ fn text(value: &Value) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let mut shown: String = text.chars().map(plain).take(MOST_SHOWN).collect();
     if text.chars().nth(MOST_SHOWN).is_some() {
-        shown.push('…');
+        shown.push('\u{2026}');
     }
     shown
 }

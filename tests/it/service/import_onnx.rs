@@ -173,7 +173,7 @@ fn what_cannot_be_imported_is_refused_in_words() {
         ("one colour", with(&|graph| graph.input[0] = one.clone()), &[], "No input takes a picture"),
         ("two pictures", with(&|graph| graph.input.push(two.clone())), &[], "--input"),
         ("names", names("{0: 'a'"), &[], "`names` cannot be read"),
-        ("number of names", names("['a', 'b', 'c']"), &[], "3"),
+        ("number of names", names("['a', 'b', 'c', 'd', 'e']"), &[], "5 labels"),
         ("bomb", names(&lines), &[], "Nothing names"),
         ("masks", masks.write().unwrap(), &[], "for `segment`"),
         ("family", whole.clone(), &["--family", "yolo99"], "not known"),
