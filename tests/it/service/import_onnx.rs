@@ -226,10 +226,6 @@ fn raw_heads_get_the_anchors_that_a_person_names() {
     assert!(refused(&import(&file, &models, &[&raw[..], &["12,18"]].concat())).contains("6 anchors"));
     done(&import(&file, &models, &[&raw[..], &[anchors]].concat()));
     let found = detect(&models, "tiny", &shared.join("media/images/dog.jpg"));
-    let oracle: Value =
-        serde_json::from_slice(&fs::read(shared.join("eval/oracle/opencv_darknet.json")).unwrap()).unwrap();
-    let wanted = oracle.to_string();
-    assert!(wanted.contains("dog"), "the oracle knows the picture");
     let labels: Vec<&str> =
         found["detections"].as_array().unwrap().iter().map(|found| found["label"].as_str().unwrap()).collect();
     for label in ["dog", "bicycle", "truck"] {
