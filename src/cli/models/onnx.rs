@@ -137,7 +137,8 @@ fn give_anchors(keys: &mut toml::Table, anchors: &Anchors) -> Result<()> {
     let mut rest = anchors.as_slice();
     for head in heads {
         let (own, others) = rest.split_at(count(head));
-        let own = toml::Value::try_from(own).map_err(|error| Error::internal("The anchors cannot be written.", error))?;
+        let own =
+            toml::Value::try_from(own).map_err(|error| Error::internal("The anchors cannot be written.", error))?;
         head["anchors"] = own;
         rest = others;
     }
