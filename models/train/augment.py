@@ -12,18 +12,17 @@ VISIBLE = 0.25   # an object of which less shows is unknown
 LEAST = 4        # pixels; smaller ones too
 
 
-def placed(canvas, picture, rows, area, corner, scale):
+def placed(canvas, picture, rows, area, corner, scale, smooth=True):
     """Draws the picture, `scale` times as large, with its top left at `corner`, inside `area` of the canvas; gives the
-    rows that show, in the canvas's pixels."""
+    rows that show, in the canvas's pixels. What serves the model may shrink by bilinear taps alone, which leaves out
+    pixels: `smooth` averages them."""
     left, top, right, bottom = area
     h, w = picture.shape[0] * scale[1], picture.shape[1] * scale[0]
     matrix = np.array([[scale[0], 0, corner[0] - left], [0, scale[1], corner[1] - top]])
-    how = cv2.INTER_AREA if scale[0] < 0.5 else cv2.INTER_LINEAR
-    if scale[0] < 0.75:  # first shrink, then place: a warp alone would leave out pixels
+    if scale[0] < 0.75 and smooth:
         picture = cv2.resize(picture, (max(1, round(w)), max(1, round(h))), interpolation=cv2.INTER_AREA)
         matrix[0, 0] = matrix[1, 1] = 1.0
-        how = cv2.INTER_LINEAR
-    canvas[top:bottom, left:right] = cv2.warpAffine(picture, matrix, (right - left, bottom - top), flags=how,
+    canvas[top:bottom, left:right] = cv2.warpAffine(picture, matrix, (right - left, bottom - top),
                                                     borderMode=cv2.BORDER_CONSTANT, borderValue=(PAD,) * 3)
     rows = rows.copy()
     rows[:, 1:5] = rows[:, 1:5] * [w, h, w, h] + [*corner, *corner]
@@ -52,7 +51,7 @@ def single(rng, picture, rows, size, strong=True):
     scale = scale * stretch, scale / stretch
     free = size - w * scale[0], size - h * scale[1]
     corner = [f * rng.uniform(0, 1) for f in free]
-    return canvas, placed(canvas, picture, rows, (0, 0, size, size), corner, scale)
+    return canvas, placed(canvas, picture, rows, (0, 0, size, size), corner, scale, rng.random() < 0.5)
 
 
 def mosaic(rng, pick, size):
@@ -67,11 +66,11 @@ def mosaic(rng, pick, size):
         h, w, _ = picture.shape
         aw, ah = area[2] - area[0], area[3] - area[1]
         # Between the whole picture in its quarter and a quarter full of a part of it.
-        scale = max(aw / w, ah / h) * np.exp(rng.uniform(np.log(0.75), np.log(1.7)))
+        scale = max(aw / w, ah / h) * np.exp(rng.uniform(np.log(0.8), np.log(2.0)))
         stretch = np.exp(rng.uniform(-0.15, 0.15))
         scale = scale * stretch, scale / stretch
         corner = area[0] + (aw - w * scale[0]) * rng.random(), area[1] + (ah - h * scale[1]) * rng.random()
-        every.append(placed(canvas, picture, rows, area, corner, scale))
+        every.append(placed(canvas, picture, rows, area, corner, scale, rng.random() < 0.5))
     return canvas, np.concatenate(every)
 
 
@@ -119,12 +118,11 @@ def sample(rng, pick, size, several):
 
 
 def letterboxed(picture, size):
-    """The whole picture in the middle of a square, and (scale, dx, dy) that led there."""
+    """The whole picture in the middle of a square, as the service scales it, and (scale, dx, dy) that led there."""
     h, w, _ = picture.shape
     scale = min(size / w, size / h)
     sw, sh = round(w * scale), round(h * scale)
     square = np.full((size, size, 3), PAD, np.uint8)
     dx, dy = (size - sw) // 2, (size - sh) // 2
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    square[dy:dy + sh, dx:dx + sw] = picture if scale == 1 else cv2.resize(picture, (sw, sh), interpolation=how)
+    square[dy:dy + sh, dx:dx + sw] = picture if (sw, sh) == (w, h) else cv2.resize(picture, (sw, sh))
     return square, (scale, dx, dy)

@@ -1,45 +1,17 @@
-"""The classifier of CIFAR-10: its data, its pictures' changes in training, its network, its ONNX file.
+"""The classifier of CIFAR-10: its pictures' changes in training, its network, its manifest.
 
 The network is a short residual one whose first layer whitens 2x2 patches. The ideas are those of David Page's "How to
 train your ResNet" (2018: nine layers, one cycle of the rate, whitening) and of Keller Jordan's "94% on CIFAR-10 in 3.29
 seconds" (arXiv:2404.00498: identity initialisation, large rates for the biases, averaged weights).
 """
-import io
-import tarfile
-from pathlib import Path
-
-import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-LABELS = "airplane automobile bird cat deer dog frog horse ship truck".split()
+from cifar10_data import LABELS
+
+WIDTHS = (64, 160, 224)
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-
-
-def read(path, most=None):
-    """uint8 [N, 3, 32, 32] RGB and labels of `<split>/<class>/<name>.jpg` in a tar file or a folder; at most `most` of
-    each class."""
-    pictures, labels = [], []
-    counts = dict.fromkeys(LABELS, 0)
-
-    def take(name, data):
-        label = Path(name).parent.name
-        if label in counts and (most is None or counts[label] < most):
-            counts[label] += 1
-            pictures.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).transpose(2, 0, 1))
-            labels.append(LABELS.index(label))
-
-    if Path(path).is_dir():
-        for file in sorted(Path(path).rglob("*.*")):
-            take(str(file), file.read_bytes())
-    else:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                if member.isfile():
-                    take(member.name, tar.extractfile(member).read())
-    return torch.from_numpy(np.stack(pictures)), torch.tensor(labels)
 
 
 def normalised(pictures):
@@ -85,7 +57,7 @@ def norm(channels):
 
 
 class Network(nn.Module):
-    def __init__(self, widths=(64, 160, 224), classes=len(LABELS)):
+    def __init__(self, widths=WIDTHS, classes=len(LABELS)):
         super().__init__()
         self.whiten = nn.Conv2d(3, 24, 2)
         self.whiten.weight.requires_grad = False
@@ -121,8 +93,21 @@ class Shipped(nn.Module):
         return (self.net(x) + self.net(x.flip(3))) / 2 if self.mirror else self.net(x)
 
 
-def export(net, path, mirror=True):
-    net = net.float().cpu().eval().to(memory_format=torch.contiguous_format)
-    torch.onnx.export(Shipped(net, mirror).eval(), torch.zeros(2, 3, 32, 32), str(path), opset_version=13,
-                      input_names=["images"], output_names=["logits"],
-                      dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}})
+MANIFEST = f"""family = "classifier"
+task = "classify"
+description = "Tells the ten classes of CIFAR-10; a short residual network, trained by this project (models/train)"
+labels = [{", ".join(f'"{label}"' for label in LABELS)}]
+
+[input]
+name = "images"
+width = 32
+height = 32
+layout = "nchw"
+channels = "rgb"
+scale = {1 / 255}
+resize = "RESIZE"
+
+[classes]
+output = "logits"
+activation = "softmax"
+"""

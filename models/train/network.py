@@ -3,6 +3,9 @@
 The heads give raw logits exactly as Darknet lays them out: channel = anchor * (5 + classes) + (tx, ty, tw, th,
 objectness, classes ...).
 """
+import copy
+import warnings
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -60,7 +63,6 @@ def decode(raw, anchors, stride, scale_x_y=1.0):
 
 def folded(net):
     """A copy whose batch norms are inside the convolutions."""
-    import copy
     net = copy.deepcopy(net).float().eval().to(memory_format=torch.contiguous_format)
     for module in net.modules():
         if isinstance(module, nn.Sequential) and len(module) == 3 and isinstance(module[1], nn.BatchNorm2d):
@@ -69,7 +71,9 @@ def folded(net):
     return net
 
 
-def export(net, path, size=320, heads=2):
-    names = ["images", *(f"yolo{k}" for k in range(heads))]
-    torch.onnx.export(folded(net), torch.zeros(1, 3, size, size), str(path), opset_version=13, input_names=names[:1],
-                      output_names=names[1:], dynamic_axes={name: {0: "batch"} for name in names})
+def export(net, path, size, outputs):
+    """Writes a network as ONNX, opset 13, for any number of pictures."""
+    names = ["images", *outputs]
+    warnings.filterwarnings("ignore", module="torch.onnx")
+    torch.onnx.export(net.eval(), torch.zeros(2, 3, size, size), str(path), opset_version=13, input_names=names[:1],
+                      output_names=outputs, dynamic_axes={name: {0: "batch"} for name in names})

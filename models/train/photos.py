@@ -1,24 +1,11 @@
-"""The detector of photographs, examined and written as files: held-out figures, model.onnx, model.toml."""
-import cv2
+"""The detector of photographs: run as it is trained, described as model.toml."""
 import numpy as np
 import torch
 
 import augment
-import data
 import nano
 import network
-from figures import Figures
-
-TEN = "person car motorcycle bus truck cat dog horse sheep cow".split()
-
-
-def suppress(rows, iou=0.5):
-    """Boxes (class, score, corners) without doubles, class by class, best first."""
-    rows, best = rows[np.argsort(-rows[:, 1], kind="stable")], []
-    while len(rows):
-        best.append(rows[0])
-        rows = rows[(rows[:, 0] != rows[0, 0]) | (data.overlaps(rows[0, 2:], rows[:, 2:]) <= iou)]
-    return np.array(best).reshape(-1, 6)
+from boxes import suppress
 
 
 class Torch:
@@ -41,29 +28,13 @@ class Torch:
                 part = [kind, scores[tuple(at.T)][:, None], near[:, :2] - near[:, 2:] / 2, near[:, :2] + near[:, 2:] / 2]
                 rows.append(torch.cat(part, 1).cpu().numpy())
         rows = np.concatenate(rows).astype(np.float64)
-        rows = suppress(rows[np.argsort(-rows[:, 1])][:1000])
+        rows = suppress(rows[np.argsort(-rows[:, 1])][:1000], 0.5)
         rows[:, 2:] = ((rows[:, 2:] - [dx, dy, dx, dy]) / scale).clip(0, [picture.shape[1], picture.shape[0]] * 2)
         return rows
 
 
-def examine(model, pictures, labels):
-    """COCO's figures of a model with `detect` on annotated pictures; only crowds are ignored."""
-    figures = Figures(labels)
-    for picture in pictures:
-        image = cv2.cvtColor(cv2.imread(str(picture.path)), cv2.COLOR_BGR2RGB)
-        h, w, _ = image.shape
-        rows = picture.rows.astype(np.float64) * [1, w, h, w, h, 1]
-        figures.add(model.detect(image), rows[rows[:, 0] >= 0, :5])
-    return figures
-
-
-def export(net, spec, size, path):
-    """model.onnx at `path` and model.toml beside it."""
-    network.export(net.cpu(), path, size, len(nano.STRIDES))
-    path.with_name("model.toml").write_text(manifest(spec, size))
-
-
 def manifest(spec, size):
+    """The text of model.toml for an input of `size`."""
     labels = ", ".join(f'"{name}"' for name in spec["labels"])
     text = f"""family = "yolov3"
 task = "detect"

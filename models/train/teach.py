@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
+from boxes import overlaps, suppress
 from progress import Bar
 
 LEAST = 0.1
@@ -50,19 +51,6 @@ class Teacher:
         corners = np.concatenate([centre - half, centre + half], 1) / scale
         corners = corners.clip(0, [w, h, w, h])
         return suppress(np.concatenate([kind[:, None], scores[cell, kind][:, None], corners], 1), 0.6)
-
-
-def overlaps(box, boxes):
-    both = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(1)
-    return both / ((box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(1) - both + 1e-9)
-
-
-def suppress(rows, iou):
-    rows, best = rows[np.argsort(-rows[:, 1], kind="stable")], []
-    while len(rows):
-        best.append(rows[0])
-        rows = rows[(rows[:, 0] != rows[0, 0]) | (overlaps(rows[0, 2:], rows[:, 2:]) <= iou)]
-    return np.array(best).reshape(-1, 6)
 
 
 def parts(w, h):

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 import checkpoint
 import cifar10
+import cifar10_data
 from progress import Bar
 
 
@@ -79,12 +80,12 @@ def one_epoch(net, slow, step_of, data, epoch, args, device):
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("data", type=Path)
-    args.add_argument("--work", type=Path, required=True, help="for the checkpoint, the log and model.onnx")
+    args.add_argument("--work", type=Path, required=True, help="for the checkpoint and the log")
     args.add_argument("--epochs", type=int, default=14)
     args.add_argument("--batch", type=int, default=500)
     args.add_argument("--rate", type=float, default=1.2, help="for a batch of 1,000")
     args.add_argument("--decay", type=float, default=0.0016, help="share of a weight lost in a step of 1,000, at --rate")
-    args.add_argument("--widths", type=int, nargs=3, default=(64, 160, 224))
+    args.add_argument("--widths", type=int, nargs=3, default=cifar10.WIDTHS)
     args.add_argument("--seed", type=int, default=1)
     args.add_argument("--threads", type=int, default=2)
     args.add_argument("--device", default="auto")
@@ -96,7 +97,8 @@ def main():
 
     def split(name):
         packed = args.data / f"cifar10_{name}.tar.gz"
-        return cifar10.read(packed if packed.exists() else args.data / name, args.few)
+        pictures, labels = cifar10_data.read(packed if packed.exists() else args.data / name, args.few)
+        return torch.from_numpy(pictures), torch.from_numpy(labels)
 
     train, test = split("train"), split("test")
     checkpoint.sow(args.seed)
@@ -120,8 +122,7 @@ def main():
         minutes = (time.time() - start) / 60
         log.add(epoch=epoch + 1, loss=loss, test=accuracy(slow, *test, device), minutes=minutes)
         checkpoint.keep(args.work / "last.pt", net=net.state_dict(), slow=slow.state_dict(),
-                        step_of=step_of.state_dict(), epoch=epoch + 1)
-    cifar10.export(slow, args.work / "model.onnx")
+                        step_of=step_of.state_dict(), epoch=epoch + 1, widths=list(args.widths))
 
 
 if __name__ == "__main__":

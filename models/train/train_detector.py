@@ -21,6 +21,7 @@ import anchors as anchor_sizes
 import augment
 import checkpoint
 import data
+import figures
 import loss
 import nano
 import photos
@@ -65,7 +66,7 @@ def batches(epoch, count, args):
     rng = np.random.default_rng((args.seed, epoch))
     done = epoch / args.epochs
     base = args.size if done >= args.small_until else args.small
-    several = 0.0 if done >= 1 - args.plain else 0.7
+    several = 0.0 if done >= 1 - args.plain else args.mosaic
     order = rng.permutation(count)
     for k in range(0, count - args.batch + 1, args.batch):
         size = base + 32 * int(rng.integers(-1, 2)) if several else base
@@ -120,13 +121,14 @@ def arguments():
     args.add_argument("--teacher", type=Path, help="what teach.py wrote")
     args.add_argument("--voc", type=Path, nargs="*", default=[], help="VOC2007 or VOC2012 folders")
     args.add_argument("--coco", type=Path, nargs=2, action="append", default=[], metavar=("JSON", "IMAGES"))
-    args.add_argument("--work", type=Path, required=True, help="for decoded pictures, checkpoint, log and model.onnx")
+    args.add_argument("--work", type=Path, required=True, help="for decoded pictures, checkpoint and log")
     args.add_argument("--epochs", type=int, default=120)
     args.add_argument("--batch", type=int, default=32)
     args.add_argument("--rate", type=float, default=2e-3)
     args.add_argument("--size", type=int, default=352)
     args.add_argument("--small", type=int, default=256, help="size until --small-until")
     args.add_argument("--small-until", type=float, default=0.6, help="share of the epochs")
+    args.add_argument("--mosaic", type=float, default=0.6, help="share of samples of four pictures")
     args.add_argument("--plain", type=float, default=0.08, help="share of the epochs, at the end, without mosaics")
     args.add_argument("--seed", type=int, default=1)
     args.add_argument("--threads", type=int, default=1)
@@ -147,7 +149,7 @@ def main():
     file = args.work / "spec.json"
     if not file.exists():
         found, fit = anchor_sizes.of(pictures, store.shapes, args.size)
-        file.write_text(json.dumps({"labels": LABELS, "anchors": found, "fit": fit}))
+        file.write_text(json.dumps({"labels": LABELS, "anchors": found, "fit": fit, "size": args.size}))
     spec = json.loads(file.read_text())
     checkpoint.sow(args.seed)
     net = nano.Nano(len(LABELS)).to(device, memory_format=torch.channels_last)
@@ -172,15 +174,14 @@ def main():
         start = time.time()
         box, thing, kind = (float(v) for v in one_epoch(net, slow, step_of, samples, epoch, spec, args, device))
         checkpoint.keep(args.work / "last.pt", net=net.state_dict(), slow=slow.state_dict(),
-                        step_of=step_of.state_dict(), epoch=epoch + 1)
+                        step_of=step_of.state_dict(), epoch=epoch + 1, spec=spec)
         row = {"epoch": epoch + 1, "box": box, "object": thing, "class": kind, "minutes": (time.time() - start) / 60}
         if args.data and ((epoch + 1) % args.every == 0 or epoch + 1 == args.epochs):
             held = data.yolo(args.data, "heldout", LABELS)[:args.few]
-            figures = photos.examine(photos.Torch(slow, spec, args.size, device), held, LABELS)
-            row["ap50"], row["ap"] = figures.mean(photos.TEN)
-            row["person"] = figures.mean(["person"])[0]
+            found = figures.measured(photos.Torch(slow, spec, args.size, device).detect, held, LABELS)
+            row["ap50"], row["ap"] = found.mean(data.TEN)
+            row["person"] = found.mean(["person"])[0]
         log.add(**row)
-    photos.export(slow, spec, args.size, args.work / "model.onnx")
 
 
 if __name__ == "__main__":
