@@ -82,6 +82,7 @@ def main():
     args.add_argument("data", type=Path)
     args.add_argument("--work", type=Path, required=True, help="for the checkpoint and the log")
     args.add_argument("--epochs", type=int, default=14)
+    args.add_argument("--until", type=int, help="stop after this epoch; the rate stays that of --epochs")
     args.add_argument("--batch", type=int, default=500)
     args.add_argument("--rate", type=float, default=1.2, help="for a batch of 1,000")
     args.add_argument("--decay", type=float, default=0.0016, help="share of a weight lost in a step of 1,000, at --rate")
@@ -116,7 +117,7 @@ def main():
     begin = saved["epoch"] if saved else 0
     log = checkpoint.Log(args.work / "log.jsonl", begin)
     print(f"{sum(p.numel() for p in net.parameters())} parameters, {len(train[1])} pictures, from epoch {begin}", flush=True)
-    for epoch in range(begin, args.epochs):
+    for epoch in range(begin, args.until or args.epochs):
         start = time.time()
         loss = one_epoch(net, slow, step_of, train, epoch, args, device)
         minutes = (time.time() - start) / 60

@@ -123,6 +123,7 @@ def arguments():
     args.add_argument("--coco", type=Path, nargs=2, action="append", default=[], metavar=("JSON", "IMAGES"))
     args.add_argument("--work", type=Path, required=True, help="for decoded pictures, checkpoint and log")
     args.add_argument("--epochs", type=int, default=120)
+    args.add_argument("--until", type=int, help="stop after this epoch; the rate stays that of --epochs")
     args.add_argument("--batch", type=int, default=32)
     args.add_argument("--rate", type=float, default=2e-3)
     args.add_argument("--size", type=int, default=352)
@@ -170,7 +171,7 @@ def main():
     print(f"{sum(p.numel() for p in net.parameters())} parameters, {len(pictures)} pictures, from epoch {begin}; boxes: "
           + ", ".join(f"{n} {name}" for n, name in zip(labels, ["unknown", *LABELS])), flush=True)
     samples = Samples(store, pictures, args.seed)
-    for epoch in range(begin, args.epochs):
+    for epoch in range(begin, args.until or args.epochs):
         start = time.time()
         box, thing, kind = (float(v) for v in one_epoch(net, slow, step_of, samples, epoch, spec, args, device))
         checkpoint.keep(args.work / "last.pt", net=net.state_dict(), slow=slow.state_dict(),
