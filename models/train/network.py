@@ -3,6 +3,9 @@
 The heads give raw logits exactly as Darknet lays them out: channel = anchor * (5 + classes) + (tx, ty, tw, th,
 objectness, classes ...).
 """
+import copy
+import warnings
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -13,7 +16,8 @@ STRIDES = [32, 16]
 
 
 def conv(i, o, k=3, s=1):
-    return nn.Sequential(nn.Conv2d(i, o, k, s, k // 2, bias=False), nn.BatchNorm2d(o, momentum=0.03), nn.LeakyReLU(0.1))
+    return nn.Sequential(nn.Conv2d(i, o, k, s, k // 2, bias=False), nn.BatchNorm2d(o, momentum=0.03),
+                         nn.LeakyReLU(0.1, inplace=True))
 
 
 class Residual(nn.Module):
@@ -46,19 +50,19 @@ class Detector(nn.Module):
         return self.head0(low), self.head1(self.join(torch.cat([up, mid], 1)))
 
 
-def decode(raw, anchors, stride):
+def decode(raw, anchors, stride, scale_x_y=1.0):
     """Raw head to centre boxes in input pixels [N, A, H, W, 4] and the logits [N, A, H, W, 1 + classes]."""
     n, c, h, w = raw.shape
-    p = raw.view(n, 3, c // 3, h, w).permute(0, 1, 3, 4, 2)
-    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    xy = (p[..., :2].sigmoid() + torch.stack([x, y], -1)) * stride
-    wh = p[..., 2:4].clamp(-6, 6).exp() * torch.tensor(anchors, dtype=p.dtype).view(1, 3, 1, 1, 2)
+    a = len(anchors)
+    p = raw.view(n, a, c // a, h, w).permute(0, 1, 3, 4, 2)
+    y, x = torch.meshgrid(torch.arange(h, device=raw.device), torch.arange(w, device=raw.device), indexing="ij")
+    xy = (p[..., :2].sigmoid() * scale_x_y - (scale_x_y - 1) / 2 + torch.stack([x, y], -1)) * stride
+    wh = p[..., 2:4].clamp(-6, 6).exp() * torch.tensor(anchors, dtype=p.dtype, device=raw.device).view(1, a, 1, 1, 2)
     return torch.cat([xy, wh], -1), p[..., 4:]
 
 
 def folded(net):
     """A copy whose batch norms are inside the convolutions."""
-    import copy
     net = copy.deepcopy(net).float().eval().to(memory_format=torch.contiguous_format)
     for module in net.modules():
         if isinstance(module, nn.Sequential) and len(module) == 3 and isinstance(module[1], nn.BatchNorm2d):
@@ -67,7 +71,9 @@ def folded(net):
     return net
 
 
-def export(net, path, size=320):
-    torch.onnx.export(folded(net), torch.zeros(1, 3, size, size), path, opset_version=13, input_names=["images"],
-                      output_names=["yolo0", "yolo1"],
-                      dynamic_axes={name: {0: "batch"} for name in ("images", "yolo0", "yolo1")})
+def export(net, path, size, outputs):
+    """Writes a network as ONNX, opset 13, for any number of pictures."""
+    names = ["images", *outputs]
+    warnings.filterwarnings("ignore", module="torch.onnx")
+    torch.onnx.export(net.eval(), torch.zeros(2, 3, size, size), str(path), opset_version=13, input_names=names[:1],
+                      output_names=outputs, dynamic_axes={name: {0: "batch"} for name in names})

@@ -17,9 +17,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+import checkpoint
 import network
 import scenes
 import shapes
+from loss import giou
 
 MOST = 10    # objects a scene can have
 SIZE = 320
@@ -71,16 +73,6 @@ def batch(rng, pictures, objects, have, n, size):
     return x.contiguous(memory_format=torch.channels_last), torch.tensor(targets, dtype=torch.float32).view(-1, 6)
 
 
-def giou(a, b):
-    """Of centre boxes, row by row: (IoU, GIoU)."""
-    a0, a1 = a[..., :2] - a[..., 2:] / 2, a[..., :2] + a[..., 2:] / 2
-    b0, b1 = b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2
-    both = (torch.minimum(a1, b1) - torch.maximum(a0, b0)).clamp(min=0).prod(-1)
-    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - both + 1e-6
-    hull = (torch.maximum(a1, b1) - torch.minimum(a0, b0)).prod(-1) + 1e-6
-    return both / union, both / union - (hull - union) / hull
-
-
 def loss_of(raw, targets):
     """YOLOv3's loss: each object is told by its best anchor and by every other one of similar size; confident boxes
     that overlap an object without being its own are left alone."""
@@ -119,21 +111,6 @@ def loss_of(raw, targets):
         obj = F.binary_cross_entropy_with_logits(logits[..., 0], want, reduction="none") * care
         total = total + (obj * torch.where(want > 0, 1.0, 0.6)).sum() / count
     return total
-
-
-def averaged(slow, fast, keep):
-    with torch.no_grad():
-        for s, f in zip(slow.state_dict().values(), fast.state_dict().values()):
-            if s.dtype.is_floating_point:
-                s.mul_(keep).add_(f, alpha=1 - keep)
-            else:
-                s.copy_(f)
-
-
-def keep(path, **parts):
-    """Writes the checkpoint beside its place and then renames it, so that a stop leaves a whole one."""
-    torch.save(parts, path + ".new")
-    Path(path + ".new").replace(path)
 
 
 def main():
@@ -197,7 +174,7 @@ def main():
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
         step_of.step()
-        averaged(slow, net, min(0.998, step / (step + 20)))
+        checkpoint.averaged(slow, net, min(0.998, step / (step + 20)))
         step, seen = step + 1, seen + args.batch
         shown.value += args.batch
         mean = loss.item() if mean is None else mean * 0.98 + loss.item() * 0.02
@@ -206,12 +183,12 @@ def main():
                   f"loss {mean:.3f}", flush=True)
         if time.time() - last > 120:
             last = time.time()
-            keep(args.checkpoint, net=net.state_dict(), slow=slow.state_dict(), step_of=step_of.state_dict(),
+            checkpoint.keep(args.checkpoint, net=net.state_dict(), slow=slow.state_dict(), step_of=step_of.state_dict(),
                  step=step, seen=seen, minutes=(last - start) / 60)
-    keep(args.checkpoint, net=net.state_dict(), slow=slow.state_dict(), step_of=step_of.state_dict(), step=step,
+    checkpoint.keep(args.checkpoint, net=net.state_dict(), slow=slow.state_dict(), step_of=step_of.state_dict(), step=step,
          seen=seen, minutes=(time.time() - start) / 60)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    network.export(slow, args.out)
+    network.export(network.folded(slow), args.out, SIZE, ["yolo0", "yolo1"])
     print("made", made.value, "scenes, saw", seen, flush=True)
 
 
