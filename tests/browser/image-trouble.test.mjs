@@ -16,7 +16,7 @@ let browser;
 let folder;
 let heic;
 before(async () => {
-  service = await Service.started(['--max-pixels', '100000', '--no-auth']);
+  service = await Service.started(['--max-pixels', '100000', '--no-auth', '--model', 'shapes']);
   browser = await openBrowser();
   folder = await mkdtemp(join(tmpdir(), 'sightglass-trouble-'));
   heic = join(folder, 'IMG_1.HEIC');

@@ -12,6 +12,7 @@ use super::{
     harness::{EXACT, Server, fixture, program, temp},
     media::ReadBack,
 };
+use crate::shared::shared;
 
 fn detect() -> Command {
     let mut command = program();
@@ -74,7 +75,7 @@ fn the_viewer_of_the_desktop_gets_the_drawn_picture() {
 #[test]
 fn a_service_does_the_work_with_the_same_output() {
     let folder = temp();
-    let server = Server::start(&folder.path().join("data"));
+    let server = Server::with(&folder.path().join("data"), &["--model", "shapes"]);
     let base = server.base.clone();
     // No model can be loaded here, and none is needed.
     let there = || {
@@ -104,6 +105,38 @@ fn a_service_does_the_work_with_the_same_output() {
     failed(program().args(["classify", "--server", &base]).arg(fixture("scene.jpg")), "No model here can classify");
     server.stop();
     failed(there().arg(fixture("scene.jpg")), "cannot be reached");
+}
+
+#[test]
+fn the_classifier_that_ships_knows_its_classes() {
+    let Some(shared) = shared() else { return };
+    let folder = temp();
+    let pictures = |class: &str| (0..20).map(move |number| format!("test/{class}/{number:04}.jpg")).collect::<Vec<_>>();
+    let classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+    let mut untar = Command::new("tar");
+    untar.arg("-xzf").arg(shared.join("train/cifar10/cifar10_test.tar.gz")).arg("-C").arg(folder.path());
+    ends(untar.args(classes.iter().flat_map(|class| pictures(class))), 0);
+    let server = Server::start(&folder.path().join("data"));
+    let right = |class: &str| {
+        let here = folder.path().join("test").join(class);
+        let there = ends(program().args(["classify", "--top-k", "10", "--server", &server.base]).arg(&here), 0);
+        let found = lines(&ends(program().args(["classify", "--top-k", "10"]).args(EXACT).arg(&here), 0));
+        assert_eq!(found, lines(&there), "the service says what the command line says");
+        for line in &found {
+            let scores: Vec<f64> =
+                line["classes"].as_array().unwrap().iter().map(|class| class["score"].as_f64().unwrap()).collect();
+            assert!(scores.is_sorted_by(|a, b| a >= b) && (scores.iter().sum::<f64>() - 1.0).abs() < 0.001, "{line}");
+        }
+        found.iter().filter(|line| line["classes"][0]["label"] == class).count()
+    };
+    // 0.89 over all ten thousand pictures; on two hundred it may be less.
+    let right: usize = classes.into_iter().map(right).sum();
+    assert!(right >= 160, "{right} of 200");
+
+    // A copy with the likeliest class on it.
+    let copy = folder.path().join("copy.png");
+    ends(program().arg("classify").args(EXACT).arg(fixture("scene.jpg")).arg("-o").arg(&copy), 0);
+    assert_eq!((ReadBack::open(&copy).width, ReadBack::open(&copy).height), (480, 360));
 }
 
 #[test]
