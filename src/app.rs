@@ -70,7 +70,7 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
         .map_err(|error| Error::internal("Loading the model ended unexpectedly.", error))??;
 
     let mut meter = Meter::new();
-    for (index, model) in models.iter().enumerate() {
+    meter.describe_models(models.iter().map(|model| {
         let info = model.info();
         let labels = [
             ("name", &info.name),
@@ -78,8 +78,8 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
             ("provider", &info.provider),
             ("precision", &info.precision),
         ];
-        meter.describe_model(index, labels.map(|(key, value)| (key, value.clone())).to_vec());
-    }
+        labels.map(|(key, value)| (key, value.clone())).to_vec()
+    }));
     let meter = Arc::new(meter);
     let retention = Retention {
         age: settings.keep_days.map(|days| Duration::from_secs_f64((days * 86400.0).max(0.0))),

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
@@ -140,10 +140,14 @@ impl Meter {
         }
     }
 
-    /// Says once which model runs how, as `sightglass_model_info`; call before the meter is shared.
-    pub fn describe_model(&mut self, index: usize, labels: Vec<(&'static str, String)>) {
-        let registry = self.registry.sub_registry_with_label(("index".into(), index.to_string().into()));
-        registry.register("model", "A loaded model, its provider and precision", Info::new(labels));
+    /// Says which model runs how, as `sightglass_model_info`; call before the meter is shared.
+    pub fn describe_models(&mut self, models: impl Iterator<Item = Vec<(&'static str, String)>>) {
+        // A gauge that is always 1: a metric of the type info cannot have several sets of labels here.
+        let family = Family::<Vec<(&'static str, String)>, Gauge>::default();
+        for labels in models {
+            family.get_or_create(&labels).set(1);
+        }
+        self.registry.register("model_info", "A loaded model, its provider and precision", family);
     }
 
     /// All metrics in Prometheus' (OpenMetrics) text format.

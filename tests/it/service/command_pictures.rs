@@ -134,7 +134,7 @@ fn the_classifier_that_ships_knows_its_classes() {
     assert!(right >= 160, "{right} of 200");
 
     // A copy with the likeliest class on it.
-    let copy = folder.path().join("copy.png");
+    let copy = folder.path().join("copy.jpg");
     ends(program().arg("classify").args(EXACT).arg(fixture("scene.jpg")).arg("-o").arg(&copy), 0);
     assert_eq!((ReadBack::open(&copy).width, ReadBack::open(&copy).height), (480, 360));
 }

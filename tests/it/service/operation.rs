@@ -183,7 +183,7 @@ fn metrics_keep_their_names_and_count() {
             "sightglass_open_descriptors gauge",
             "sightglass_threads gauge",
             "sightglass_cpu_seconds gauge",
-            "sightglass_model info",
+            "sightglass_model_info gauge",
         ]
     );
     let value = |name: &str| {
