@@ -99,7 +99,7 @@ fn softmax(values: &[f32]) -> Vec<f32> {
 
 /// One short row of numbers.
 pub fn recognise(seen: &Seen) -> Option<Proposal> {
-    let output = seen.only().filter(|_| seen.is_for("classify"))?;
+    let output = seen.single().filter(|_| seen.is_for("classify"))?;
     let classes = output.shape.iter().product::<usize>();
     let is_row = output.shape.iter().filter(|&&length| length != 1).count() == 1 && classes > 1;
     if !is_row || !seen.has_labels(classes) {

@@ -94,7 +94,7 @@ impl Family for FastestDet {
 
 /// A grid whose cells' objectness is a probability and whose classes add up to 1.
 pub fn recognise(seen: &Seen) -> Option<Proposal> {
-    let output = seen.only()?;
+    let output = seen.single()?;
     let [channels, rows, columns] = output.shape[..] else { return None };
     let cells = rows * columns;
     let stride = seen.size.width.checked_div(columns as u32).filter(|stride| [8, 16, 32].contains(stride))?;

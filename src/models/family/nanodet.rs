@@ -178,7 +178,7 @@ impl Family for NanoDet {
 }
 
 pub fn recognise(seen: &Seen) -> Option<Proposal> {
-    let (classes, keys, resize, because) = match seen.only() {
+    let (classes, keys, resize, because) = match seen.single() {
         Some(output) => plus(seen, output)?,
         None => pairs(seen)?,
     };

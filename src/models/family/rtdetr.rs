@@ -173,7 +173,7 @@ pub fn recognise(seen: &Seen) -> Option<Proposal> {
 }
 
 fn rows(seen: &Seen) -> Option<Proposal> {
-    let output = seen.only().filter(|_| seen.is_for("detect"))?;
+    let output = seen.single().filter(|_| seen.is_for("detect"))?;
     let &[QUERIES, length] = output.shape.as_slice() else { return None };
     // Whole numbers in the last place are classes: YOLO's end-to-end layout.
     let whole = output.values.chunks_exact(length.max(1)).all(|row| row.last().is_some_and(|last| last.fract() == 0.0));

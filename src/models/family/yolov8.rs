@@ -145,7 +145,7 @@ impl Family for Detections {
 }
 
 pub fn recognise(seen: &Seen) -> Option<Proposal> {
-    let output = seen.only().filter(|_| seen.is_for("detect"))?;
+    let output = seen.single().filter(|_| seen.is_for("detect"))?;
     let [first, last] = output.shape[..] else { return None };
     let on_grid = |rows: usize| GRIDS.iter().any(|grid| seen.cells(grid) == Some(rows));
     if last == 6 && !on_grid(first) && are_detections(output, seen.labels) {

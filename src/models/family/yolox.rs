@@ -126,7 +126,7 @@ impl Family for Yolox {
 
 /// One row a cell of the three grids, behind 5 more numbers than labels.
 pub fn recognise(seen: &Seen) -> Option<Proposal> {
-    let output = seen.only()?;
+    let output = seen.single()?;
     let [rows, length] = output.shape[..] else { return None };
     let fits = Some(rows) == seen.cells(&STRIDES) && length > 5 && seen.has_labels(length - 5);
     // YOLOv6, whose pictures are others, has an objectness of 1 in every row.

@@ -97,7 +97,7 @@ impl Default for Proposal {
 
 impl Seen {
     /// The only output, if there is but one.
-    pub fn only(&self) -> Option<&SeenOutput> {
+    pub fn single(&self) -> Option<&SeenOutput> {
         match self.outputs.as_slice() {
             [one] => Some(one),
             _ => None,

@@ -49,7 +49,7 @@ fn selected(seen: &Seen) -> Option<Proposal> {
 
 /// One output of rows with probabilities. Three grids are YOLOv5's too, which takes other pictures; two are not.
 fn decoded(seen: &Seen) -> Option<Proposal> {
-    let output = seen.only()?;
+    let output = seen.single()?;
     let [rows, length] = output.shape[..] else { return None };
     let each = |strides: &[u32]| seen.cells(strides).is_some_and(|cells| rows == 3 * cells);
     let tiny = each(&[16, 32]);
