@@ -100,7 +100,8 @@ def main():
         run("export.py", "detector", done / "last.pt", place / "models/nano")
         run("curves.py", done / "log.jsonl", place / "curves.png")
         small_pictures(place / "small", rng)
-        done = twice(place / "cifar10", "train_cifar10.py", place / "small", "--epochs", 2, "--batch", 20)
+        done = twice(place / "cifar10", "train_cifar10.py", place / "small", "--epochs", 2, "--batch", 20,
+                     "--widths", 16, 16, 16)
         run("export.py", "cifar10", done / "last.pt", place / "models/cifar10")
         if args.peer:
             out = run("evaluate.py", "detector", place / "models/nano", "--data", place / "photos", python=args.peer)
