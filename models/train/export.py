@@ -46,12 +46,24 @@ def halved(path, least=1000):
     onnx.save(model, str(path))
 
 
+def only(net, labels, wanted):
+    """Leaves out the channels of the labels that are not wanted."""
+    rows = 5 + len(labels)
+    kept = [*range(5), *(5 + labels.index(name) for name in wanted)]
+    for head in net.heads:
+        channels = [a * rows + k for a in range(head.out_channels // rows) for k in kept]
+        head.weight, head.bias = (torch.nn.Parameter(v.data[channels]) for v in (head.weight, head.bias))
+        head.out_channels = len(channels)
+    return net
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("kind", choices=("detector", "cifar10", "shapes"))
     args.add_argument("checkpoint", type=Path)
     args.add_argument("folder", type=Path)
     args.add_argument("--size", type=int, help="of the detector's input; as trained unless given")
+    args.add_argument("--labels", nargs="+", help="of the detector's, those that are good enough; all unless given")
     args.add_argument("--resize", default="crop", choices=("crop", "stretch"), help="of the classifier's pictures")
     args.add_argument("--no-mirror", action="store_true", help="the classifier sees each picture once, not mirrored too")
     args = args.parse_args()
@@ -69,6 +81,9 @@ def main():
         spec = saved["spec"]
         size, net = args.size or spec["size"], nano.Nano(len(spec["labels"]))
         net.load_state_dict(saved["slow"])
+        if args.labels:
+            net = only(net, spec["labels"], args.labels)
+            spec["labels"] = args.labels
         # Anchors are lengths at the size trained with: an object is as many pixels large there.
         network.export(network.folded(net), path, size, [f"yolo{k}" for k in range(len(nano.STRIDES))])
         described(path, spec["labels"], task="detect", imgsz=[size, size], stride=max(nano.STRIDES),

@@ -100,6 +100,7 @@ def main():
         run("export.py", "detector", done / "last.pt", place / "models/nano")
         run("curves.py", done / "log.jsonl", place / "curves.png")
         small_pictures(place / "small", rng)
+        run("export.py", "detector", done / "last.pt", place / "models/people", "--labels", "person")
         done = twice(place / "cifar10", "train_cifar10.py", place / "small", "--epochs", 2, "--batch", 20,
                      "--widths", 16, 16, 16)
         run("export.py", "cifar10", done / "last.pt", place / "models/cifar10")
