@@ -65,7 +65,7 @@ def main():
     args.add_argument("--size", type=int, help="of the detector's input; as trained unless given")
     args.add_argument("--labels", nargs="+", help="of the detector's, those that are good enough; all unless given")
     args.add_argument("--resize", default="crop", choices=("crop", "stretch"), help="of the classifier's pictures")
-    args.add_argument("--no-mirror", action="store_true", help="the classifier sees each picture once, not mirrored too")
+    args.add_argument("--no-mirror", action="store_true", help="the classifier sees a picture once, not mirrored too")
     args = args.parse_args()
     saved = torch.load(args.checkpoint, map_location="cpu")
     path = args.folder / "1" / "model.onnx"
