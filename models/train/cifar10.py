@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from cifar10_data import LABELS
 
-WIDTHS = (64, 160, 224)
+WIDTHS = (64, 256, 256)
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
@@ -19,10 +19,15 @@ def normalised(pictures):
     return (pictures.float() / 255 - mean) / std
 
 
-def changed(pictures, mirrored, shift=3, hole=10):
-    """A training batch: mirrored where told, shifted by up to `shift` pixels, a square of `hole` pixels greyed out."""
+def changed(pictures, mirrored, shift=2, hole=8, sharp=0.25):
+    """A training batch: mirrored where told, shifted by up to `shift` pixels, a square of `hole` pixels greyed out, a
+    share `sharp` made sharper or softer, since photographs are scaled down in more than one way."""
     n, device = len(pictures), pictures.device
     pictures = torch.where(mirrored.view(-1, 1, 1, 1), pictures.flip(3), pictures)
+    some = int(n * sharp)
+    soft = F.avg_pool2d(F.pad(pictures[:some], (1,) * 4, mode="replicate"), 3, 1)
+    strength = torch.empty(some, 1, 1, 1, device=device).uniform_(-0.7, 0.7)
+    pictures = torch.cat([pictures[:some] + strength * (pictures[:some] - soft), pictures[some:]])
     wide = F.pad(pictures, (shift,) * 4, mode="reflect")
     dy, dx = torch.randint(0, 2 * shift + 1, (2, n, 1), device=device)
     place = torch.arange(32, device=device)

@@ -14,17 +14,18 @@ import numpy as np
 from boxes import inside, overlaps
 
 UNKNOWN = -1
-COCO = ("person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,"
-        "bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,"
-        "skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,"
-        "cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,"
-        "potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,"
-        "refrigerator,book,clock,vase,scissors,teddy bear,hair drier,toothbrush").split(",")
-# Those of COCO's classes that the photographs of `../shared/train` show well.
+COCO = ("person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,"
+        "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,"
+        "suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,"
+        "tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,"
+        "hot dog,pizza,donut,cake,chair,couch,potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,keyboard,"
+        "cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,hair drier,"
+        "toothbrush").split(",")
+# Those of COCO's classes that the training photographs show well.
 TEN = "person car motorcycle bus truck cat dog horse sheep cow".split()
 # Other names of the same things.
-NAMES = {"aeroplane": "airplane", "motorbike": "motorcycle", "pottedplant": "potted plant", "diningtable": "dining table",
-         "sofa": "couch", "tvmonitor": "tv", "ambulance": "truck"}
+NAMES = {"aeroplane": "airplane", "motorbike": "motorcycle", "pottedplant": "potted plant",
+         "diningtable": "dining table", "sofa": "couch", "tvmonitor": "tv", "ambulance": "truck"}
 # Within a group a second box on the same thing is the same thing under another name.
 GROUPS = [{"car", "bus", "truck", "train"}, {"bicycle", "motorcycle"}, {"chair", "couch", "bed"},
           {"cat", "dog", "horse", "sheep", "cow", "bear", "elephant", "zebra", "giraffe", "bird"}]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Examines a model on fresh scenes of each background, on two held-out families, and on fixtures/ and the sample.
 
-    pip install onnxruntime numpy pillow opencv-python-headless skia-python   # Python 3.11 or newer; ffmpeg for the videos
+    pip install onnxruntime numpy pillow opencv-python-headless skia-python   # Python 3.11; ffmpeg for videos
     nice -n 19 python3 models/train/evaluate_shapes.py models/shapes [--scenes 300] [--sweep]
 
 A detection is right when its label is right and it overlaps an object not yet found by IoU 0.5 or more. AP50 is the

@@ -11,7 +11,9 @@ The file's metadata name the classes in the way that other tools read too (`name
 import argparse
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnx.numpy_helper
 import torch
 
 import cifar10
@@ -29,28 +31,59 @@ def described(path, labels, **more):
     onnx.save(model, str(path))
 
 
+def halved(path, least=1000):
+    """Stores large weights as 16-bit numbers with a cast to 32 bits behind each: half the file, the same arithmetic."""
+    model = onnx.load(str(path))
+    casts = []
+    for value in model.graph.initializer:
+        weights = onnx.numpy_helper.to_array(value)
+        if weights.dtype == np.float32 and weights.size >= least:
+            name = value.name
+            value.CopyFrom(onnx.numpy_helper.from_array(weights.astype(np.float16), f"{name}.f16"))
+            casts.append(onnx.helper.make_node("Cast", [value.name], [name], to=onnx.TensorProto.FLOAT))
+    for node in reversed(casts):
+        model.graph.node.insert(0, node)
+    onnx.save(model, str(path))
+
+
+def only(net, labels, wanted):
+    """Leaves out the channels of the labels that are not wanted."""
+    rows = 5 + len(labels)
+    kept = [*range(5), *(5 + labels.index(name) for name in wanted)]
+    for head in net.heads:
+        channels = [a * rows + k for a in range(head.out_channels // rows) for k in kept]
+        head.weight, head.bias = (torch.nn.Parameter(v.data[channels]) for v in (head.weight, head.bias))
+        head.out_channels = len(channels)
+    return net
+
+
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("kind", choices=("detector", "cifar10", "shapes"))
     args.add_argument("checkpoint", type=Path)
     args.add_argument("folder", type=Path)
     args.add_argument("--size", type=int, help="of the detector's input; as trained unless given")
+    args.add_argument("--labels", nargs="+", help="of the detector's, those that are good enough; all unless given")
     args.add_argument("--resize", default="crop", choices=("crop", "stretch"), help="of the classifier's pictures")
-    args.add_argument("--no-mirror", action="store_true", help="the classifier sees each picture once, not mirrored too")
+    args.add_argument("--no-mirror", action="store_true", help="the classifier sees a picture once, not mirrored too")
     args = args.parse_args()
     saved = torch.load(args.checkpoint, map_location="cpu")
     path = args.folder / "1" / "model.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     if args.kind == "cifar10":
-        net = cifar10.Network(saved.get("widths", cifar10.WIDTHS))
+        net = cifar10.Network(saved["widths"])
         net.load_state_dict(saved["slow"])
         network.export(cifar10.Shipped(net, not args.no_mirror), path, 32, ["logits"])
+        halved(path)
         described(path, cifar10.LABELS, task="classify", imgsz=[32, 32])
         (args.folder / "model.toml").write_text(cifar10.MANIFEST.replace("RESIZE", args.resize))
     elif args.kind == "detector":
         spec = saved["spec"]
         size, net = args.size or spec["size"], nano.Nano(len(spec["labels"]))
         net.load_state_dict(saved["slow"])
+        if args.labels:
+            net = only(net, spec["labels"], args.labels)
+            spec["labels"] = args.labels
         # Anchors are lengths at the size trained with: an object is as many pixels large there.
         network.export(network.folded(net), path, size, [f"yolo{k}" for k in range(len(nano.STRIDES))])
         described(path, spec["labels"], task="detect", imgsz=[size, size], stride=max(nano.STRIDES),

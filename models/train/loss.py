@@ -17,7 +17,7 @@ NEIGHBOURS = torch.tensor([[0, 0], [-1, 0], [0, -1], [1, 0], [0, 1]])
 
 
 def overlap(a, b):
-    """Of centre boxes, row by row: (IoU, union, hull's corners difference)."""
+    """Of centre boxes, row by row: (IoU, area of both together, width and height of what holds both)."""
     a0, a1 = a[..., :2] - a[..., 2:] / 2, a[..., :2] + a[..., 2:] / 2
     b0, b1 = b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2
     both = (torch.minimum(a1, b1) - torch.maximum(a0, b0)).clamp(min=0).prod(-1)

@@ -1,8 +1,8 @@
 """The detector of photographs: a small cross-stage backbone, features mixed down and up, three YOLOv3 heads.
 
-The heads give raw logits as Darknet lays them out (network.py). The parts are those of the YOLO line: cross-stage blocks
-(Wang et al., "CSPNet", arXiv:1911.11929), spatial pyramid pooling (as in YOLOv4, arXiv:2004.10934), a path down and up
-(Liu et al., "PANet", arXiv:1803.01534).
+The heads give raw logits as Darknet lays them out (network.py). The parts are those of the YOLO line: cross-stage
+blocks (Wang et al., "CSPNet", arXiv:1911.11929), spatial pyramid pooling (as in YOLOv4, arXiv:2004.10934), a path down
+and up (Liu et al., "PANet", arXiv:1803.01534).
 """
 import torch
 from torch import nn

@@ -62,7 +62,8 @@ class Model:
     def classify(self, picture):
         """A probability for each label."""
         tensor, _ = self.prepare(picture)
-        logits = self.session.run([self.manifest["classes"]["output"]], {self.session.get_inputs()[0].name: tensor})[0][0]
+        outputs, name = [self.manifest["classes"]["output"]], self.session.get_inputs()[0].name
+        logits = self.session.run(outputs, {name: tensor})[0][0]
         powers = np.exp(logits - logits.max())
         return powers / powers.sum()
 

@@ -25,7 +25,8 @@ class Torch:
                 scores = logits[..., :1].sigmoid() * logits[..., 1:].sigmoid()
                 at = torch.nonzero(scores > least)
                 near, kind = boxes[tuple(at[:, :4].T)], at[:, 4:].float()
-                part = [kind, scores[tuple(at.T)][:, None], near[:, :2] - near[:, 2:] / 2, near[:, :2] + near[:, 2:] / 2]
+                centre, half = near[:, :2], near[:, 2:] / 2
+                part = [kind, scores[tuple(at.T)][:, None], centre - half, centre + half]
                 rows.append(torch.cat(part, 1).cpu().numpy())
         rows = np.concatenate(rows).astype(np.float64)
         rows = suppress(rows[np.argsort(-rows[:, 1])][:1000], 0.5)
@@ -38,7 +39,7 @@ def manifest(spec, size):
     labels = ", ".join(f'"{name}"' for name in spec["labels"])
     text = f"""family = "yolov3"
 task = "detect"
-description = "Finds people, vehicles, animals and household things in photographs and video; trained by this project (models/train)"
+description = "Finds people, vehicles and animals in photographs and video; trained by this project (models/train)"
 labels = [{labels}]
 
 [input]
@@ -56,5 +57,6 @@ score = 0.4
 iou = 0.5
 """
     for k, (anchors, stride) in enumerate(zip(spec["anchors"], nano.STRIDES)):
-        text += f'\n[[heads]]\noutput = "yolo{k}"\nstride = {stride}\nscale_x_y = {nano.SCALE_X_Y}\nanchors = {anchors}\n'
+        text += f'\n[[heads]]\noutput = "yolo{k}"\nstride = {stride}\n'
+        text += f"scale_x_y = {nano.SCALE_X_Y}\nanchors = {anchors}\n"
     return text

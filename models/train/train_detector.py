@@ -168,7 +168,8 @@ def main():
     begin = saved["epoch"] if saved else 0
     log = checkpoint.Log(args.work / "log.jsonl", begin)
     labels = [sum(int((p.rows[:, 0] == c).sum()) for p in pictures) for c in range(-1, len(LABELS))]
-    print(f"{sum(p.numel() for p in net.parameters())} parameters, {len(pictures)} pictures, from epoch {begin}; boxes: "
+    parameters = sum(p.numel() for p in net.parameters())
+    print(f"{parameters} parameters, {len(pictures)} pictures, from epoch {begin}; boxes: "
           + ", ".join(f"{n} {name}" for n, name in zip(labels, ["unknown", *LABELS])), flush=True)
     samples = Samples(store, pictures, args.seed)
     for epoch in range(begin, args.until or args.epochs):
