@@ -16,6 +16,7 @@ use crate::{
     vision::{
         geometry::{Letterbox, Resize},
         nms::{Candidate, suppress},
+        picture,
         tensor::{self, Layout, TensorSpec},
     },
 };
@@ -227,7 +228,13 @@ impl Detector {
             _ => frame,
         };
         let letterbox = Letterbox::new(frame.size, self.input.size, self.resize);
-        tensor::fill(frame, &letterbox, &self.input, input)?;
+        if self.task == Task::Classify {
+            // Classifiers are small and were trained on pictures that PIL and its like had made small, by averaging.
+            let small = picture::shrink(frame, letterbox.inner)?;
+            tensor::fill(&small, &Letterbox { image: small.size, ..letterbox }, &self.input, input)?;
+        } else {
+            tensor::fill(frame, &letterbox, &self.input, input)?;
+        }
         Ok(letterbox)
     }
 

@@ -230,6 +230,26 @@ fn write(frame: &Frame, ending: &str, quality: u8) -> Result<Vec<u8>> {
 /// A still picture at another size, as packed rows without gaps, by OpenCV's bilinear `resize`. Two boxes of almost the same
 /// score change places when a level differs by one, so that pictures are only found to be the same with the same scaling.
 pub(super) fn scale_bgr(plane: &Plane, from: Size, to: Size) -> Result<Vec<u8>> {
+    scale(plane, from, to, imgproc::INTER_LINEAR)
+}
+
+/// A still picture made smaller by the mean of all pixels that become one; any other frame as it is. What lies between two
+/// pixels, which detectors were trained with, leaves out most of a picture that becomes a hundred times smaller.
+///
+/// # Errors
+/// OpenCV cannot scale it.
+pub fn shrink(frame: &Frame, to: Size) -> Result<Frame> {
+    match &frame.pixels {
+        Pixels::Bgr(plane) if to.width <= frame.size.width && to.height <= frame.size.height => {
+            let data = scale(plane, frame.size, to, imgproc::INTER_AREA)?.into();
+            let pixels = Pixels::Bgr(Plane { data, stride: to.width as usize * 3 });
+            Ok(Frame { tag: frame.tag.clone(), size: to, pixels })
+        }
+        _ => Ok(frame.clone()),
+    }
+}
+
+fn scale(plane: &Plane, from: Size, to: Size, how: i32) -> Result<Vec<u8>> {
     let width = from.width as usize * 3;
     let length = width * from.height as usize;
     let rows = if plane.stride == width {
@@ -246,7 +266,7 @@ pub(super) fn scale_bgr(plane: &Plane, from: Size, to: Size) -> Result<Vec<u8>> 
     let picture = flat.reshape(3, from.height as i32).map_err(broken)?;
     let mut scaled = Mat::default();
     let size = opencv::core::Size::new(to.width as i32, to.height as i32);
-    imgproc::resize(&picture, &mut scaled, size, 0.0, 0.0, imgproc::INTER_LINEAR).map_err(broken)?;
+    imgproc::resize(&picture, &mut scaled, size, 0.0, 0.0, how).map_err(broken)?;
     Ok(scaled.data_bytes().map_err(broken)?.to_vec())
 }
 

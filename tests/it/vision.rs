@@ -11,6 +11,7 @@ use sightglass::{
     frame::{Colour, Frame, FrameTag, Pixels, Plane, Size},
     vision::{
         geometry::{Letterbox, Resize},
+        picture::shrink,
         tensor::{Channels, Layout, TensorSpec, fill},
     },
 };
@@ -202,4 +203,18 @@ fn still_pictures_are_opencvs_own() {
             assert!(largest < 1e-3, "{size}: {largest}");
         }
     }
+}
+
+#[test]
+fn a_shrunken_picture_is_the_mean_of_all_its_pixels() {
+    // One white column of four, which sampling would find or miss.
+    let size = Size::new(128, 64);
+    let levels: Vec<u8> = (0..size.pixels()).flat_map(|at| [if at % 4 == 1 { 200 } else { 0 }; 3]).collect();
+    let plane = Plane { data: Bytes::from(levels), stride: size.width as usize * 3 };
+    let frame = Frame { tag: tag(), size, pixels: Pixels::Bgr(plane) };
+    let small = shrink(&frame, Size::new(16, 8)).unwrap();
+    let Pixels::Bgr(plane) = &small.pixels else { panic!("another kind of picture") };
+    assert_eq!((small.size, plane.data.len()), (Size::new(16, 8), 16 * 8 * 3));
+    assert!(plane.data.iter().all(|&level| level == 50), "{:?}", &plane.data[..12]);
+    assert_eq!(shrink(&frame, Size::new(256, 64)).unwrap().size, size, "nothing is made larger");
 }
