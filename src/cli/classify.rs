@@ -12,7 +12,7 @@ use super::{
     inputs,
     server::ServerSettings,
     show::show,
-    writer::{shown, target, write_picture},
+    writer::{picture_ending, shown, target, write_picture},
 };
 use crate::{
     config::{MediaSettings, ModelSettings},
@@ -95,7 +95,7 @@ fn one(settings: &ClassifySettings, place: &Place, input: &Path, several: bool) 
         }
     };
     let target = match &settings.output {
-        Some(output) => Some(target(output, input, "jpg")?),
+        Some(output) => Some(target(output, input, picture_ending(input))?),
         None => settings.show.then(|| shown(input)),
     };
     if let Some(target) = target {

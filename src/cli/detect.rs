@@ -213,7 +213,7 @@ impl Job<'_> {
                 (FrameEvent { frame: 0, time: 0.0, width, height, detections, mark: None, latency_ms: None }, None)
             }
         };
-        let target = match self.target(input, "jpg")? {
+        let target = match self.target(input, writer::picture_ending(input))? {
             None if self.settings.show => Some(writer::shown(input)),
             target => target,
         };

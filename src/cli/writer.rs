@@ -18,15 +18,29 @@ pub fn target(output: &Path, input: &Path, ending: &str) -> Result<PathBuf> {
     let folder = output.is_dir() || output.extension().is_none();
     let target = if folder {
         std::fs::create_dir_all(output)?;
-        output.join(input.file_stem().unwrap_or_default()).with_extension(ending)
+        // Appended, because a name may have dots of its own.
+        let mut name = input.file_stem().unwrap_or_default().to_owned();
+        name.push(".");
+        name.push(ending);
+        output.join(name)
     } else {
         output.to_owned()
     };
-    let same = target.canonicalize().ok().is_some_and(|target| input.canonicalize().is_ok_and(|input| input == target));
-    if same {
-        return Err(fault!(BadRequest, "The annotated copy would overwrite its source: choose another -o."));
+    if let (Ok(there), Ok(source)) = (target.canonicalize(), input.canonicalize())
+        && (there == source || folder && there.parent() == source.parent())
+    {
+        return Err(fault!(
+            BadRequest,
+            "The annotated copy would overwrite its source or a file beside it: choose another -o."
+        ));
     }
     Ok(target)
+}
+
+/// The ending of a picture's copy: its own where such pictures are written, so that `a.jpg` and `a.png` get two copies.
+pub fn picture_ending(input: &Path) -> &str {
+    let own = input.extension().and_then(|ending| ending.to_str()).unwrap_or("");
+    if picture::WRITTEN.contains(&own.to_ascii_lowercase().as_str()) { own } else { "jpg" }
 }
 
 /// Where a copy goes that is only looked at.

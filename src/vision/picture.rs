@@ -26,7 +26,7 @@ use crate::{
 /// Endings of the formats that are read.
 pub const ENDINGS: &[&str] = &["jpg", "jpeg", "png", "webp", "gif", "bmp"];
 /// Endings of the formats that are written.
-const WRITTEN: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
+pub const WRITTEN: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
 /// Quality of written JPEG pictures, 0..=100.
 pub const JPEG_QUALITY: u8 = 92;
 const FORMATS: &[StillFormat] =

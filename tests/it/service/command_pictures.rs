@@ -38,6 +38,20 @@ fn folders_patterns_and_typed_paths_are_taken() {
     let empty = temp();
     assert!(words(&ends(detect().arg(empty.path()), 1)).contains("no pictures"));
 
+    // Names with dots of their own stay apart.
+    fs::copy(fixture("scene.jpg"), folder.path().join("a.1.jpg")).unwrap();
+    let (dotted, out) = (folder.path().join("a.1.jpg"), folder.path().join("out"));
+    ends(detect().arg("-q").arg(&dotted).arg(fixture("scene.png")).arg("-o").arg(&out), 0);
+    assert!(out.join("a.1.jpg").is_file() && out.join("scene.png").is_file());
+    fs::remove_file(&dotted).unwrap();
+    fs::remove_dir_all(&out).unwrap();
+
+    // A copy never takes a source's place.
+    let names = || fs::read_dir(folder.path()).unwrap().count();
+    fs::write(folder.path().join("scene.gif"), b"GIF89a").unwrap();
+    let output = ends(detect().arg(folder.path().join("scene.p*")).arg("-o").arg(folder.path()), 1);
+    assert!(words(&output).contains("would overwrite") && names() == 4, "{}", words(&output));
+
     // One path a line; a wrong one is told, and the rest goes on.
     let mut typing = detect().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let typed = format!("{}\n\n/nowhere.jpg\n\"{}\"\n", fixture("scene.jpg").display(), fixture("scene.png").display());
@@ -90,7 +104,7 @@ fn a_service_does_the_work_with_the_same_output() {
     }
     let out = folder.path().join("out");
     ends(there().args([fixture("scene.png"), fixture("numbered.mp4")]).arg("-o").arg(&out).arg("-q"), 0);
-    assert_eq!(ReadBack::open(&out.join("scene.jpg")).width, 480);
+    assert_eq!(ReadBack::open(&out.join("scene.png")).width, 480);
     assert_eq!(ReadBack::open(&out.join("numbered.avi")).numbers(), (0..90).collect::<Vec<_>>());
     // What was sent to be looked at is not kept.
     assert_eq!(server.get("/api/videos").json()["items"].as_array().unwrap().len(), 0);
