@@ -103,8 +103,8 @@ fn a_service_does_the_work_with_the_same_output() {
         assert_eq!(lines(&here), lines(&sent), "{name}");
     }
     let out = folder.path().join("out");
-    ends(there().args([fixture("scene.png"), fixture("numbered.mp4")]).arg("-o").arg(&out).arg("-q"), 0);
-    assert_eq!(ReadBack::open(&out.join("scene.png")).width, 480);
+    ends(there().args([fixture("scene.jpg"), fixture("numbered.mp4")]).arg("-o").arg(&out).arg("-q"), 0);
+    assert_eq!(ReadBack::open(&out.join("scene.jpg")).width, 480);
     assert_eq!(ReadBack::open(&out.join("numbered.avi")).numbers(), (0..90).collect::<Vec<_>>());
     // What was sent to be looked at is not kept.
     assert_eq!(server.get("/api/videos").json()["items"].as_array().unwrap().len(), 0);
