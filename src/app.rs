@@ -149,6 +149,9 @@ async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: tokio::task::JoinHandle<Re
     let end = move || {
         let stopped = jobs.shut_down(STOP_PATIENCE);
         let ended = streams.shut_down(STOP_PATIENCE) && stopped;
+        if !media::cameras_are_gone(GOODBYE_PATIENCE) {
+            tracing::warn!("a network camera did not let go in time");
+        }
         jobs.stop_models();
         ended
     };

@@ -29,7 +29,7 @@ pub use encode::{Encoder, Format};
 pub use jpeg::JpegEncoder;
 pub use live::{Arrival, LiveFrame, LiveSource};
 pub use mend::mend_avi;
-pub use network::{NetworkRules, NetworkSource, StreamAddress};
+pub use network::{NetworkRules, NetworkSource, StreamAddress, cameras_are_gone};
 pub use pictures::{FilePictures, Picture};
 pub use pushed::{PushedSource, Pusher, pushed};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};

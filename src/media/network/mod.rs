@@ -5,6 +5,7 @@
 
 mod address;
 mod auth;
+mod goodbyes;
 mod head;
 mod hls;
 mod http;
@@ -20,5 +21,6 @@ mod tls;
 mod web;
 
 pub use address::StreamAddress;
+pub use goodbyes::cameras_are_gone;
 pub use rules::NetworkRules;
 pub use source::NetworkSource;

@@ -11,6 +11,7 @@ use gstreamer_app as gst_app;
 
 use super::{
     super::{Limits, autoplug::Watch, running::lend_strides, verdict},
+    goodbyes::Goodbye,
     lines::{Lines, stopped},
     newest::Newest,
     srt,
@@ -107,9 +108,11 @@ impl Playing {
     pub fn stop(self: Arc<Self>) {
         let stopping = self.clone();
         let (done, is_done) = mpsc::sync_channel::<()>(1);
+        let goodbye = Goodbye::begin();
         let quiet = move || {
             stopping.set_null();
             drop(done);
+            drop(goodbye);
         };
         let watched = move || {
             if thread::Builder::new().name("camera-goodbye".into()).spawn(quiet).is_ok() {

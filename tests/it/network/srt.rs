@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use sightglass::media::Arrival;
+use sightglass::media::{Arrival, cameras_are_gone};
 
 use super::{PATIENCE, next, open, picture, refusal, says};
 
@@ -54,10 +54,13 @@ fn an_srt_camera_is_called_with_its_options() {
     says(&refusal(&url.replace("s3crets3cret", "wrongwrongwrong")), "passphrase");
     drop(camera);
     while let Ok(Arrival::Picture(_)) = next(&mut source) {}
+    drop(source);
+    assert!(cameras_are_gone(PATIENCE));
 }
 
 #[test]
 fn an_srt_camera_that_is_not_there_is_told() {
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     says(&refusal(&format!("srt://127.0.0.1:{port}")), "cannot be reached");
+    assert!(cameras_are_gone(PATIENCE));
 }
