@@ -163,13 +163,24 @@ impl Pusher {
     pub fn stop(&self) {
         let elements = self.webrtc.downcast_ref::<gst::Bin>().unwrap().iterate_all_by_element_factory_name("dtlsenc");
         for element in elements.into_iter().flatten() {
-            let (left, leaves) = mpsc::sync_channel(1);
-            element.static_pad("src").unwrap().add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-                let _ = left.try_send(());
+            let (pad, (left, leaves)) = (element.static_pad("src").unwrap(), mpsc::sync_channel(1));
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                let first = info.buffer().and_then(|buffer| buffer.map_readable().ok()?.first().copied());
+                // A record of DTLS that is an alert (RFC 6347, 4.1); others may leave at the same time.
+                if first == Some(21) {
+                    let _ = left.try_send(());
+                }
                 gst::PadProbeReturn::Ok
             });
             element.sink_pads()[0].send_event(gst::event::Eos::new());
             leaves.recv_timeout(PATIENCE).expect("a goodbye");
+            // Idle is a pad whose last buffer was taken: before that, stopping would throw it away.
+            let (taken, is_taken) = mpsc::sync_channel(1);
+            pad.add_probe(gst::PadProbeType::IDLE, move |_, _| {
+                let _ = taken.try_send(());
+                gst::PadProbeReturn::Remove
+            });
+            is_taken.recv_timeout(PATIENCE).expect("that it is sent");
         }
         self.pipeline.set_state(gst::State::Null).unwrap();
     }
