@@ -1,5 +1,7 @@
 // The visitor's own camera: opening it, choosing one, and knowing when it goes away.
 
+const FIRST = 2000; // milliseconds for a camera's first picture
+
 // Asked for one after the other, while the browser says that no camera is like this.
 function* wishes({ device, facing, width, height }) {
   const size = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: 30 } };
@@ -50,8 +52,9 @@ export class Camera {
     const [track] = stream.getVideoTracks();
     track.onended = () => turn === this.#turn && this.#hooks.gone();
     this.#video.srcObject = stream;
-    // Refused where a page may not play by itself; it is muted, so only some savers of data do that.
-    await this.#video.play().catch(() => {});
+    // Refused where a page may not play by itself; it is muted, so only some savers of data do that. A camera that gives no
+    // picture never plays: the page goes on, and says so.
+    await Promise.race([this.#video.play().catch(() => {}), new Promise((resolve) => setTimeout(resolve, FIRST))]);
     return turn === this.#turn;
   }
 

@@ -29,6 +29,6 @@ function add() {
   document.querySelector('header.top').append(button);
 }
 
-// Without an answer there is nothing to sign out of; the rest of the page says that the server is gone.
-const session = await getSession().catch(() => null);
-if (session?.access === 'token') add();
+// Not awaited: a module that waits makes every page that imports it wait, with buttons that do nothing. Without an answer
+// there is nothing to sign out of; the rest of the page says that the server is gone.
+getSession().then(({ access }) => access === 'token' && add(), () => {});

@@ -58,6 +58,31 @@ test('a camera without the wished size is opened with the size that it has', asy
   await waitNoStream(service);
 });
 
+test('a camera that gives no picture is told', async () => {
+  const blind = (page) =>
+    page.addInitScript(() => {
+      navigator.mediaDevices.getUserMedia = async () => document.createElement('canvas').captureStream(0);
+    });
+  const page = await openCamera(browser, service, '', { before: blind });
+  await hook(page, 'start').click();
+  assert.match(await alert(page), /no picture/);
+  await hook(page, 'stop').click();
+  await hook(page, 'start').waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test('the page does not wait for who may see it: the camera starts while the session is still asked for', async () => {
+  let asked;
+  const waiting = new Promise((resolve) => (asked = resolve));
+  const hold = (page) => page.route('**/api/session', (route) => asked(route)); // never answered
+  const page = await openCamera(browser, service, '', { before: hold });
+  await waiting;
+  await startCamera(page);
+  await page.context().close();
+  await waitNoStream(service);
+});
+
 test('an unplugged camera is told, and it can be started again', async () => {
   const page = await openCamera(browser, service);
   await startCamera(page);
