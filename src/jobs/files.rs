@@ -3,6 +3,7 @@
 //! ```text
 //! sightglass.db     the store            lock         held by the one process that uses the folder
 //! uploads/ID.part   half uploads         videos/ID/   source, recording-ID.avi
+//! uploads/ID.gone   videos that are being removed
 //! recordings/       ID.avi of live streams
 //! images/           ID.jpg, annotated pictures that are kept for a while
 //! access/           token and key        tls/         the server's own certificate (both written by `web`)
@@ -116,9 +117,11 @@ impl Files {
         Ok(())
     }
 
-    /// Removes all files of a video; those that are not there are no error.
+    /// Removes all files of a video; those that are not there are no error, nor is work that still writes there.
     pub fn remove_video(&self, id: &str) -> Result<()> {
-        match fs::remove_dir_all(self.video(id)) {
+        // Out of its place first: a file that is made while the others are being removed would keep the folder.
+        let gone = self.root.join("uploads").join(format!("{id}.gone"));
+        match fs::rename(self.video(id), &gone).and_then(|()| fs::remove_dir_all(&gone)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
@@ -146,4 +149,37 @@ impl Files {
 pub fn free_bytes(folder: &Path) -> Result<u64> {
     let disk = rustix::fs::statvfs(folder).map_err(std::io::Error::from)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_video_is_removed_while_somebody_writes_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Files::open(folder.path()).expect("the data folder");
+        for round in 0..50 {
+            let id = round.to_string();
+            let video = files.video(&id);
+            fs::create_dir_all(&video).expect("the video's folder");
+            let (begun, begins) = std::sync::mpsc::sync_channel(1);
+            let writer = std::thread::spawn({
+                let video = video.clone();
+                move || {
+                    for n in 0.. {
+                        if fs::write(video.join(n.to_string()), b"x").is_err() {
+                            return;
+                        }
+                        let _ = begun.try_send(());
+                    }
+                }
+            });
+            begins.recv().expect("the writer has begun");
+            files.remove_video(&id).expect("removed");
+            assert!(!video.exists());
+            writer.join().expect("the writer ends, as its folder is gone");
+        }
+        assert_eq!(fs::read_dir(folder.path().join("uploads")).expect("uploads").count(), 0);
+    }
 }
