@@ -35,6 +35,7 @@ test: test-setup fmt lint build test-rust test-browser ## set up for the tests a
 test-setup: setup ## install what the tests need
 	@scripts/apt.sh test
 	@scripts/wheels.sh pycocotools
+	@scripts/wheels.sh onnxruntime-python
 	@scripts/browser.sh setup
 
 fmt: ## is the code formatted?

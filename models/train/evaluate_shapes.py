@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Examines a model on fresh scenes of each background, on two held-out families, and on fixtures/ and the sample.
+"""Examines a model on fresh scenes of each background, on two held-out families, and on fixtures/.
 
     pip install onnxruntime numpy pillow opencv-python-headless skia-python   # Python 3.11; ffmpeg for videos
-    nice -n 19 python3 models/train/evaluate_shapes.py models/shapes [--scenes 300] [--sweep]
+    nice -n 19 python3 models/train/evaluate_shapes.py fixtures/models/shapes [--scenes 300] [--sweep]
 
 A detection is right when its label is right and it overlaps an object not yet found by IoU 0.5 or more. AP50 is the
 area under the interpolated precision-recall curve, mean over the classes, from score 0.01. Seeds differ from those of
@@ -27,7 +27,7 @@ from boxes import overlaps
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "fixtures"))
-import make_sample  # noqa: E402
+import make_shapes  # noqa: E402
 
 
 def match(found, truth, iou=0.5):
@@ -168,9 +168,9 @@ def examine_files(model):
                   np.array([[shapes.LABELS.index(t["label"]), *t["box"]] for t in truth]))
         line(name, tally)
     tally = Tally()
-    for n, picture in enumerate(frames(ROOT / "www/sample.mp4")):
-        tally.add(model.detect(picture), make_sample.truth(n))
-    line("www/sample.mp4", tally)
+    for n, picture in enumerate(frames(ROOT / "fixtures/shapes.mp4")):
+        tally.add(model.detect(picture), make_shapes.truth(n))
+    line("fixtures/shapes.mp4", tally)
 
 
 if __name__ == "__main__":

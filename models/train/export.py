@@ -4,7 +4,7 @@
     apt-get install python3-torch python3-onnx python3-numpy python3-pil python3-opencv
     /usr/bin/python3 models/train/export.py detector /tmp/nano/last.pt models/sightglass-nano
     /usr/bin/python3 models/train/export.py cifar10 /tmp/cifar10/last.pt models/cifar10
-    /usr/bin/python3 models/train/export.py shapes /tmp/shapes.pt models/shapes
+    /usr/bin/python3 models/train/export.py shapes /tmp/shapes.pt fixtures/models/shapes
 
 The file's metadata name the classes in the way that other tools read too (`names`, `task`, `imgsz`, `stride`).
 """

@@ -2,7 +2,7 @@
 """Trains the default detector on scenes made on the fly and writes the ONNX file.
 
     apt-get install python3-torch python3-pil python3-numpy
-    nice -n 19 /usr/bin/python3 models/train/train.py --minutes 36 --out models/shapes/1/model.onnx
+    nice -n 19 /usr/bin/python3 models/train/train.py --minutes 36 --out fixtures/models/shapes/1/model.onnx
 
 One process paints scenes into a ring in shared memory; the trainer draws batches from the ring, turned and recoloured,
 so that a slow painter never stops it.

@@ -95,7 +95,7 @@ pub fn find(name: &str, models: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// The models that ship, for each task.
-const SHIPPED: &[(Task, &str)] = &[(Task::Detect, "shapes"), (Task::Classify, "cifar10")];
+const SHIPPED: &[(Task, &str)] = &[(Task::Detect, "sightglass-nano"), (Task::Classify, "cifar10")];
 
 /// The folders of the models that were named; where none was, of those that ship for the task, or for all tasks.
 ///

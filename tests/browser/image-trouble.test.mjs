@@ -9,14 +9,14 @@ import { after, before, test } from 'node:test';
 import { alert, openNumberedCamera } from './harness/camera.mjs';
 import { calls, choose, lastCall, openImages, rows, send, sendable, task } from './harness/image.mjs';
 import { hook, openBrowser } from './harness/page.mjs';
-import { Service, fixture } from './harness/service.mjs';
+import { SHAPES, Service, fixture } from './harness/service.mjs';
 
 let service;
 let browser;
 let folder;
 let heic;
 before(async () => {
-  service = await Service.started(['--max-pixels', '100000', '--no-auth', '--model', 'shapes']);
+  service = await Service.started(['--max-pixels', '100000', '--no-auth', '--model', SHAPES]);
   browser = await openBrowser();
   folder = await mkdtemp(join(tmpdir(), 'sightglass-trouble-'));
   heic = join(folder, 'IMG_1.HEIC');

@@ -15,7 +15,7 @@ fn root() -> PathBuf {
 }
 
 fn shapes() -> PathBuf {
-    root().join("models/shapes")
+    root().join("fixtures/models/shapes")
 }
 
 fn exact() -> EngineOptions {

@@ -4,6 +4,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { SHAPES } from './service.mjs';
+
 // The wire format of protobuf: numbers, and everything else with its length before it.
 const varint = (value) => (value < 128 ? [value] : [(value & 127) | 128, ...varint(Math.floor(value / 128))]);
 const number = (field, value) => [...varint(field * 8), ...varint(value)];
@@ -41,7 +43,7 @@ output = "logits"
 activation = "softmax"
 `;
 
-/** Model folders of these names; `flags`: of `serve`, with the default detector before them; `remove()` takes them away. */
+/** Model folders of these names; `flags`: of `serve`, with the detector of shapes before them; `remove()` takes them away. */
 export async function makeClassifiers(names) {
   const root = await mkdtemp(join(tmpdir(), 'sightglass-classifier-'));
   for (const name of names) {
@@ -49,6 +51,6 @@ export async function makeClassifiers(names) {
     await writeFile(join(root, name, '1', 'model.onnx'), Buffer.from(model));
     await writeFile(join(root, name, 'model.toml'), manifest(['red', 'green', 'blue']));
   }
-  const flags = ['shapes', ...names.map((name) => join(root, name))].flatMap((name) => ['--model', name]);
+  const flags = [SHAPES, ...names.map((name) => join(root, name))].flatMap((name) => ['--model', name]);
   return { flags, remove: () => rm(root, { recursive: true, force: true }) };
 }

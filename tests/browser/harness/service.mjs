@@ -9,6 +9,9 @@ import { join } from 'node:path';
 export const ROOT = new URL('../../..', import.meta.url).pathname;
 export const fixture = (name) => join(ROOT, 'fixtures', name);
 
+/** The detector of drawn shapes: where they are in the tests' pictures is known exactly. */
+export const SHAPES = fixture('models/shapes');
+const MODELS = ['--model', SHAPES, '--model', join(ROOT, 'models/cifar10')];
 const PROGRAM = process.env.SIGHTGLASS_BIN || join(ROOT, 'target/release/sightglass');
 // Nothing is measured at the start, and every machine takes the same path.
 const ENGINE = ['--provider', 'cpu', '--precision', 'f32', '--sessions', '2', '--threads', '1'];
@@ -20,7 +23,7 @@ export class Service {
   #log = '';
   #port = 0;
 
-  /** `args`: further flags. It is not running before `start()`. */
+  /** `args`: further flags; `--model` among them takes the place of MODELS. It is not running before `start()`. */
   constructor(args = []) {
     this.#args = args;
   }
@@ -35,8 +38,9 @@ export class Service {
   async start() {
     if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is not there: run make build, or set SIGHTGLASS_BIN`);
     this.data ??= await mkdtemp(join(tmpdir(), 'sightglass-browser-'));
+    const models = this.#args.includes('--model') ? [] : MODELS;
     const args = ['serve', '--listen', `127.0.0.1:${this.#port}`, '--data', this.data];
-    const child = spawn(PROGRAM, [...args, ...ENGINE, ...this.#args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(PROGRAM, [...args, ...ENGINE, ...models, ...this.#args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     child.stderr.on('data', (text) => (this.#log += text));
     this.url = await new Promise((resolve, reject) => {

@@ -26,7 +26,7 @@ fn a_file_that_gives_no_picture_is_refused_in_words() {
         println!("{name}: {detail}");
         assert!(detail.contains(word), "{name}: {detail}");
     }
-    let model = super::harness::root().join("models/shapes/1/model.onnx");
+    let model = std::path::Path::new(super::harness::SHAPES).join("1/model.onnx");
     problem(server.send_video(&bytes(model), ""), 415);
     assert_eq!(server.get("/api/videos").json()["items"].as_array().unwrap().len(), 0);
     for folder in ["uploads", "videos"] {

@@ -2,11 +2,11 @@
 
 use std::{fs, path::Path, process::Command};
 
-use super::harness::{bytes, program, root, temp};
+use super::harness::{SHAPES, bytes, program, temp};
 
-/// A copy of the default model's folder, for harm to be done to it.
+/// A copy of a model's folder, for harm to be done to it.
 fn copy(folder: &Path) {
-    let own = root().join("models/shapes");
+    let own = Path::new(SHAPES);
     fs::create_dir_all(folder.join("1")).unwrap();
     fs::copy(own.join("model.toml"), folder.join("model.toml")).unwrap();
     fs::copy(own.join("1/model.onnx"), folder.join("1/model.onnx")).unwrap();
@@ -46,7 +46,7 @@ fn a_broken_model_is_told_by_its_fault() {
         }
     };
     let onnx = |bytes: Vec<u8>| move |folder: &Path| fs::write(folder.join("1/model.onnx"), &bytes).unwrap();
-    let whole = bytes(root().join("models/shapes/1/model.onnx"));
+    let whole = bytes(Path::new(SHAPES).join("1/model.onnx"));
     let page = b"<!DOCTYPE html><html><body>404: not found</body></html>".to_vec();
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3962119\n".to_vec();
     let cases: Vec<Case> = vec![

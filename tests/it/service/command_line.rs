@@ -5,15 +5,9 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use super::{
-    harness::{EXACT, Server, fixture, program, temp},
+    harness::{Server, detect, fixture, program, temp},
     media::ReadBack,
 };
-
-fn detect() -> Command {
-    let mut command = program();
-    command.arg("detect").args(EXACT);
-    command
-}
 
 /// Runs a command that must end with this status; returns its output.
 #[track_caller]

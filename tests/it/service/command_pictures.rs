@@ -9,16 +9,10 @@ use std::{
 
 use super::{
     command_line::{ends, lines, words},
-    harness::{EXACT, Server, fixture, program, temp},
+    harness::{EXACT, SHAPES, Server, detect, fixture, program, temp},
     media::ReadBack,
 };
 use crate::shared::shared;
-
-fn detect() -> Command {
-    let mut command = program();
-    command.arg("detect").args(EXACT);
-    command
-}
 
 #[test]
 fn folders_patterns_and_typed_paths_are_taken() {
@@ -89,7 +83,7 @@ fn the_viewer_of_the_desktop_gets_the_drawn_picture() {
 #[test]
 fn a_service_does_the_work_with_the_same_output() {
     let folder = temp();
-    let server = Server::with(&folder.path().join("data"), &["--model", "shapes"]);
+    let server = Server::with(&folder.path().join("data"), &["--model", SHAPES]);
     let base = server.base.clone();
     // No model can be loaded here, and none is needed.
     let there = || {

@@ -12,7 +12,7 @@ use sightglass::{frame::Size, vision::picture};
 use super::{
     command_line::{ends, words},
     eval_pycocotools::{FIGURES, apart, eval, oracle, report},
-    harness::{EXACT, bytes, fixture, program, temp},
+    harness::{EXACT, SHAPES, bytes, detect, fixture, program, temp},
 };
 
 const SCENES: [&str; 3] = ["scene.jpg", "scene.png", "scene-exif6.jpg"];
@@ -42,12 +42,12 @@ fn annotations(folder: &Path, name: impl Fn(&str) -> String) -> PathBuf {
 
 fn on_scenes(annotations: &Path) -> Command {
     let mut command = eval(annotations);
-    command.args(EXACT).arg("--images").arg(fixture(""));
+    command.args(["--model", SHAPES]).args(EXACT).arg("--images").arg(fixture(""));
     command
 }
 
 #[test]
-fn the_shipped_model_is_measured_on_drawn_scenes() {
+fn a_model_is_measured_on_drawn_scenes() {
     let folder = temp();
     let annotations = annotations(folder.path(), |label| label.to_uppercase());
     let (results, curves) = (folder.path().join("0.results.json"), folder.path().join("curves.png"));
@@ -202,8 +202,8 @@ fn detections_are_written_as_coco_results() {
     fs::copy(fixture("scene.png"), &other).unwrap();
     let results = folder.path().join("results.json");
     let detect = || {
-        let mut command = program();
-        command.arg("detect").args(EXACT).arg("--save-coco").arg(&results);
+        let mut command = detect();
+        command.arg("--save-coco").arg(&results);
         command
     };
     let ids = |inputs: &[&Path]| {

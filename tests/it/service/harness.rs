@@ -46,6 +46,17 @@ pub fn program() -> Command {
     command
 }
 
+/// The detector of drawn shapes: where they are in the tests' pictures is known exactly.
+pub const SHAPES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/shapes");
+pub const CIFAR10: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/cifar10");
+
+/// `sightglass detect` of drawn shapes.
+pub fn detect() -> Command {
+    let mut command = program();
+    command.args(["detect", "--model", SHAPES]).args(EXACT);
+    command
+}
+
 /// The flags by which results are the same on every machine and in every run.
 pub const EXACT: [&str; 8] = ["--provider", "cpu", "--precision", "f32", "--sessions", "2", "--threads", "1"];
 
@@ -106,7 +117,7 @@ impl Server {
         Self::with(data, &[])
     }
 
-    /// The same with further flags.
+    /// The same with further flags; without `--model` among them, with the detector of shapes and the classifier.
     pub fn with(data: &Path, flags: &[&str]) -> Self {
         Self::on("127.0.0.1:0", data, flags)
     }
@@ -115,6 +126,9 @@ impl Server {
     pub fn on(listen: &str, data: &Path, flags: &[&str]) -> Self {
         let mut command = program();
         command.args(["serve", "--listen", listen, "--data"]).arg(data).args(EXACT).args(flags);
+        if !flags.contains(&"--model") {
+            command.args(["--model", SHAPES, "--model", CIFAR10]);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));

@@ -11,7 +11,7 @@ use sightglass::vision::picture;
 use ureq::SendBody;
 
 use super::{
-    harness::{Answer, Server, bytes, fixture, temp, wait_for},
+    harness::{Answer, SHAPES, Server, bytes, fixture, temp, wait_for},
     problem::{problem, secured},
 };
 use crate::vision_still::{gif, turned_jpeg};
@@ -172,7 +172,7 @@ fn every_kind_of_answer_shows_the_same() {
 #[test]
 fn wrong_images_are_refused_in_words() {
     let data = temp();
-    let server = Server::with(data.path(), &["--max-pixels", "500000", "--model", "shapes"]);
+    let server = Server::with(data.path(), &["--max-pixels", "500000", "--model", SHAPES]);
     let file = bytes(fixture("scene.jpg"));
     for (query, word) in [
         ("threshold=7", "between 0 and 1"),

@@ -10,7 +10,7 @@ use serde_json::json;
 use sightglass::vision::picture;
 
 use super::{
-    harness::{Server, bytes, fixture, temp},
+    harness::{SHAPES, Server, bytes, fixture, temp},
     images::send,
     problem::problem,
 };
@@ -74,7 +74,7 @@ fn softmax(rgb: [u8; 3]) -> [f64; 3] {
 fn a_picture_is_classified_and_the_best_class_is_written_on_it() {
     let data = temp();
     let model = colours(data.path());
-    let server = Server::with(&data.path().join("data"), &["--model", "shapes", "--model", model.to_str().unwrap()]);
+    let server = Server::with(&data.path().join("data"), &["--model", SHAPES, "--model", model.to_str().unwrap()]);
     let models = server.get("/api/models").must(200).json();
     assert_eq!(
         (&models[1]["name"], &models[1]["task"], &models[1]["default"]),

@@ -269,5 +269,5 @@ fn models_are_listed_and_looked_into() {
     assert!(refused(&gone).contains("Models here: broken, strange, tiny"));
     // The project's own are found without a word.
     let own = done(&program().args(["models", "list"]).current_dir(root()).output().unwrap());
-    assert!(own.contains("shapes"), "{own}");
+    assert!(own.contains("sightglass-nano") && own.contains("cifar10"), "{own}");
 }

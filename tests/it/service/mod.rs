@@ -32,5 +32,6 @@ mod picture_viewers;
 mod proxy;
 mod pull;
 mod recordings;
+mod trainers;
 mod viewers;
 mod whip;
