@@ -21,7 +21,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--model", default="shapes")
+parser.add_argument("--model", default="sightglass-nano")
 parser.add_argument("--fps", type=int, default=12)
 parser.add_argument("--size", default="640x480")
 parser.add_argument("--minutes", type=float, default=10)

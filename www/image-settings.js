@@ -7,6 +7,8 @@ import { TASK } from './protocol.js';
 
 const byId = (id) => document.getElementById(id);
 
+// So many classes of a picture are shown.
+const CLASSES = 10;
 const IMPORT = 'sightglass models import NAME --onnx FILE --labels FILE';
 
 export class ImageSettings {
@@ -75,6 +77,7 @@ export class ImageSettings {
     const output = this.#drawnBy.value;
     const query = { task: this.task, model: this.model?.name, output };
     if (output !== 'json') Object.assign(query, { labels, scores });
+    if (this.task === TASK.classify) query.top_k = CLASSES;
     if (this.task === TASK.detect) query.threshold = output === 'json' ? leastThreshold(this.model) : threshold;
     return query;
   }

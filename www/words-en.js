@@ -18,6 +18,7 @@ export default {
   'hero.more': 'Watch the boxes of exactly the frame that is shown while the server detects, then save the video with them.',
   'drop.lead': 'Drop a video here',
   'drop.hint': 'MP4, MOV, MKV, WebM, AVI … it stays on this server.',
+  'drop.about': 'The sample passes three photographs that are free to share; your own video shows more.',
   'drop.choose': 'Choose a video',
   'drop.sample': 'Try the sample video',
   'upload.progress': 'Upload progress',

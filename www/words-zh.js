@@ -18,6 +18,7 @@ export default {
   'hero.more': '服务器边检测边播放，检测框与画面逐帧对应；完成后可保存带框的视频。',
   'drop.lead': '将视频拖放到这里',
   'drop.hint': '支持 MP4、MOV、MKV、WebM、AVI 等格式，文件只保存在本服务器上。',
+  'drop.about': '示例视频掠过三张可自由使用的照片；换成您自己的视频，能看到更多。',
   'drop.choose': '选择视频',
   'drop.sample': '试用示例视频',
   'upload.progress': '上传进度',

@@ -97,7 +97,7 @@ def one_epoch(net, slow, step_of, samples, epoch, spec, args, device):
         total.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
         step_of.step()
-        checkpoint.averaged(slow, net, 0.9995 * (1 - math.exp(-(now + 1) / 500)))
+        checkpoint.averaged(slow, net, 0.999 * (1 - math.exp(-(now + 1) / 500)))
         parts = parts.cpu().numpy()
         mean = parts if mean is None else mean * 0.98 + parts * 0.02
         bar.show(step + 1, "box {:.3f} object {:.3f} class {:.3f}".format(*mean))
@@ -107,7 +107,7 @@ def one_epoch(net, slow, step_of, samples, epoch, spec, args, device):
 def pictures_of(args):
     pictures = data.yolo(args.data, "train", LABELS) if args.data else []
     if args.teacher:
-        pictures = data.taught(pictures, args.teacher / "train", LABELS)
+        pictures = data.taught(pictures, args.teacher / "train", LABELS, args.sure)
     for folder in args.voc:
         pictures += data.voc(folder / "Annotations", folder / "JPEGImages", LABELS)
     for file, images in args.coco:
@@ -119,6 +119,7 @@ def arguments():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("data", type=Path, nargs="?")
     args.add_argument("--teacher", type=Path, help="what teach.py wrote")
+    args.add_argument("--sure", type=float, default=0.1, help="a teacher's score from which its box is a label")
     args.add_argument("--voc", type=Path, nargs="*", default=[], help="VOC2007 or VOC2012 folders")
     args.add_argument("--coco", type=Path, nargs=2, action="append", default=[], metavar=("JSON", "IMAGES"))
     args.add_argument("--work", type=Path, required=True, help="for decoded pictures, checkpoint and log")

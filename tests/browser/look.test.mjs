@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { hook, openBrowser, openPage, pause, upload, waitDone, waitFrame } from './harness/page.mjs';
-import { ROOT, Service, fixture } from './harness/service.mjs';
+import { ROOT, SHIPPED, Service, fixture } from './harness/service.mjs';
 
 let service;
 let browser;
 let video;
 before(async () => {
-  service = await Service.started();
+  service = await Service.started(SHIPPED);
   browser = await openBrowser();
   const body = await readFile(join(ROOT, 'www/sample.mp4'));
   video = await service.json('/api/videos?name=a%20video%20with%20quite%20a%20long_name_that_does_not_break.mp4', { method: 'POST', body });
@@ -61,7 +61,7 @@ const words = (page) =>
 
 const HAN = /\p{Script=Han}/u;
 // What stays in Latin letters in Chinese: formats, the model's name, the provider, keys, units.
-const LATIN = /MP4|MOV|MKV|WebM|AVI|M?JPEG|PNG|WebP|GIF|BMP|CSV|JSON|Ctrl|HLS|\b(rtsps?|https?|srt)\b|Sightglass|shapes|CPU|f32|\bF\b|[KMG]?B/g;
+const LATIN = /MP4|MOV|MKV|WebM|AVI|M?JPEG|PNG|WebP|GIF|BMP|CSV|JSON|Ctrl|HLS|\b(rtsps?|https?|srt)\b|Sightglass|sightglass-nano|cifar10|CPU|f32|\bF\b|[KMG]?B/g;
 
 test('Chinese by the address, by the browser, and by the chooser', async () => {
   const others = ['/camera?lang=zh', '/camera?lang=zh&tab=network', '/image?lang=zh', '/image?lang=zh&task=classify'].map((path) => ({ path }));

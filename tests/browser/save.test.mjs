@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { hook, openBrowser, openPage, upload, waitDone, waitFrame } from './harness/page.mjs';
-import { ROOT, Service } from './harness/service.mjs';
+import { Service, fixture } from './harness/service.mjs';
 
 const FRAMES = 600;
 
@@ -20,7 +20,7 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sightglass-save-'));
   file = join(folder, 'holiday in Ås.mp4');
   // Large enough that writing it takes longer than a look at the progress bar.
-  const again = ['-stream_loop', '1', '-i', join(ROOT, 'www/sample.mp4'), '-frames:v', String(FRAMES)];
+  const again = ['-stream_loop', '1', '-i', fixture('shapes.mp4'), '-frames:v', String(FRAMES)];
   execFileSync('ffmpeg', ['-v', 'error', ...again, '-c:v', 'libx264', '-preset', 'ultrafast', file]);
   service = await Service.started();
   browser = await openBrowser();

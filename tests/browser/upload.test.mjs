@@ -2,11 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 
 import { hook, openBrowser, openId, openPage, upload, waitDone, waitFrame } from './harness/page.mjs';
-import { ROOT, Service, fixture } from './harness/service.mjs';
+import { Service, fixture } from './harness/service.mjs';
 
 let service;
 let browser;
@@ -29,7 +28,7 @@ afterEach(async () => {
 
 const videos = async () => (await service.json('/api/videos')).items;
 const alert = () => page.locator('[data-testid=message][role=alert]');
-const SAMPLE = join(ROOT, 'www/sample.mp4');
+const SHAPES = fixture('shapes.mp4');
 
 /** The way to the server as slow as a phone's: bytes a second. */
 async function slowDown(rate) {
@@ -51,15 +50,12 @@ test('the sample is a video at one click, and two clicks are one', async () => {
   assert.match(await page.locator('#name').innerText(), /sample/);
   assert.equal((await videos()).length, 1);
   assert.equal(posts.length, 1);
-  await waitDone(page);
-  const labels = await hook(page, 'classes').locator('.chip').count();
-  assert.ok(labels >= 3, 'nothing was found on the sample');
 });
 
 test('the upload says how far it is and how fast, and can be cancelled', async () => {
   page = await openPage(browser, service);
   await slowDown(150_000);
-  await upload(page, SAMPLE);
+  await upload(page, SHAPES);
   await waitProgress(1);
   assert.ok(await hook(page, 'choose').isHidden());
   await page.waitForFunction(() => /\d+% · .+ of .+ · \S+ KB\/s/.test(document.querySelector('sg-upload .amount').textContent));
@@ -72,7 +68,7 @@ test('the upload says how far it is and how fast, and can be cancelled', async (
 
   // The very same file again, now to its end.
   await slowDown(-1);
-  await upload(page, SAMPLE);
+  await upload(page, SHAPES);
   await waitFrame(page, 1);
   assert.ok(await hook(page, 'message').isHidden(), 'the word of the cancelled upload is still there');
   assert.equal((await videos()).length, 1);
@@ -83,7 +79,7 @@ test('nothing can be started twice while an upload runs', async () => {
   await slowDown(150_000);
   const posts = [];
   page.on('request', (request) => request.method() === 'POST' && posts.push(request.url()));
-  await upload(page, SAMPLE);
+  await upload(page, SHAPES);
   await waitProgress(1);
   const state = await page.evaluate(() =>
     [...document.querySelectorAll('sg-upload .idle :is(button, input, select)')].map((control) => control.disabled),

@@ -245,6 +245,14 @@ fn fragmented() {
 }
 
 /// A fixture that is not in any table above would be decoded by nobody.
+/// The drawn scenes that the browser's tests and `evaluate_shapes.py` use: a longer and larger clip.
+#[test]
+fn drawn_shapes() {
+    let clip = decode(&fixture("shapes.mp4"), &LIMITS, |_| ()).unwrap();
+    assert_eq!((clip.seen.len(), clip.info.size.width, clip.info.size.height), (300, 854, 480));
+    assert_times(&clip.times(), &ffprobe_times(&fixture("shapes.mp4")), "shapes.mp4");
+}
+
 #[test]
 fn every_video_fixture_has_a_test() {
     let sources = [include_str!("media.rs"), include_str!("media_bad.rs"), include_str!("media_hard.rs")].concat();

@@ -11,6 +11,8 @@ export const fixture = (name) => join(ROOT, 'fixtures', name);
 
 /** The detector of drawn shapes: where they are in the tests' pictures is known exactly. */
 export const SHAPES = fixture('models/shapes');
+/** What a user gets who says nothing about models. */
+export const SHIPPED = ['--models', join(ROOT, 'models')];
 const MODELS = ['--model', SHAPES, '--model', join(ROOT, 'models/cifar10')];
 const PROGRAM = process.env.SIGHTGLASS_BIN || join(ROOT, 'target/release/sightglass');
 // Nothing is measured at the start, and every machine takes the same path.
@@ -23,7 +25,7 @@ export class Service {
   #log = '';
   #port = 0;
 
-  /** `args`: further flags; `--model` among them takes the place of MODELS. It is not running before `start()`. */
+  /** `args`: further flags; `--model` or `--models` among them takes the place of MODELS. It is not running before `start()`. */
   constructor(args = []) {
     this.#args = args;
   }
@@ -38,7 +40,7 @@ export class Service {
   async start() {
     if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is not there: run make build, or set SIGHTGLASS_BIN`);
     this.data ??= await mkdtemp(join(tmpdir(), 'sightglass-browser-'));
-    const models = this.#args.includes('--model') ? [] : MODELS;
+    const models = this.#args.some((arg) => /^--models?$/.test(arg)) ? [] : MODELS;
     const args = ['serve', '--listen', `127.0.0.1:${this.#port}`, '--data', this.data];
     const child = spawn(PROGRAM, [...args, ...ENGINE, ...models, ...this.#args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
