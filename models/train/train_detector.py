@@ -35,8 +35,10 @@ LABELS = "person bicycle car motorcycle bus truck bird cat dog horse sheep cow b
 class Samples(torch.utils.data.Dataset):
     """Training samples by (epoch, number, size, share of mosaics)."""
 
-    def __init__(self, store, pictures, seed):
+    def __init__(self, store, pictures, seed, often=()):
         self.store, self.rows, self.seed = store, [p.rows for p in pictures], seed
+        # Numbers of pictures; those with a class of `often` stand twice.
+        self.deck = np.repeat(np.arange(len(pictures)), [1 + bool(np.isin(p.rows[:, 0], often).any()) for p in pictures])
 
     def __getitem__(self, key):
         epoch, number, size, several = key
@@ -45,7 +47,7 @@ class Samples(torch.utils.data.Dataset):
         first = [number]
 
         def pick():
-            k = first.pop() if first else int(rng.integers(len(self.rows)))
+            k = first.pop() if first else int(rng.choice(self.deck))
             return self.store[k], self.rows[k]
 
         picture, rows = augment.sample(rng, pick, size, several)
@@ -61,13 +63,14 @@ def together(samples):
     return torch.stack([s[0] for s in samples]), torch.from_numpy(np.concatenate(targets)).float()
 
 
-def batches(epoch, count, args):
+def batches(epoch, samples, args):
     """Lists of keys; a batch has one size. Smaller sizes first: more pictures for the same time."""
     rng = np.random.default_rng((args.seed, epoch))
     done = epoch / args.epochs
     base = args.size if done >= args.small_until else args.small
     several = 0.0 if done >= 1 - args.plain else args.mosaic
-    order = rng.permutation(count)
+    count = len(samples.rows)
+    order = rng.permutation(samples.deck)[:count]
     for k in range(0, count - args.batch + 1, args.batch):
         size = base + 32 * int(rng.integers(-1, 2)) if several else base
         yield [(epoch, int(n), size, several) for n in order[k:k + args.batch]]
@@ -80,7 +83,7 @@ def rate(done, epochs):
 
 def one_epoch(net, slow, step_of, samples, epoch, spec, args, device):
     checkpoint.sow(args.seed, epoch)
-    keys = list(batches(epoch, len(samples.rows), args))
+    keys = list(batches(epoch, samples, args))
     loader = torch.utils.data.DataLoader(samples, batch_sampler=keys, collate_fn=together, num_workers=args.workers,
                                          prefetch_factor=4 if args.workers else 2)
     bar, mean = Bar(f"epoch {epoch + 1}/{args.epochs}", len(keys)), None
@@ -131,6 +134,7 @@ def arguments():
     args.add_argument("--small", type=int, default=256, help="size until --small-until")
     args.add_argument("--small-until", type=float, default=0.6, help="share of the epochs")
     args.add_argument("--mosaic", type=float, default=0.6, help="share of samples of four pictures")
+    args.add_argument("--often", nargs="*", default=["person"], help="labels whose pictures are shown twice as often")
     args.add_argument("--plain", type=float, default=0.08, help="share of the epochs, at the end, without mosaics")
     args.add_argument("--seed", type=int, default=1)
     args.add_argument("--threads", type=int, default=1)
@@ -172,7 +176,7 @@ def main():
     parameters = sum(p.numel() for p in net.parameters())
     print(f"{parameters} parameters, {len(pictures)} pictures, from epoch {begin}; boxes: "
           + ", ".join(f"{n} {name}" for n, name in zip(labels, ["unknown", *LABELS])), flush=True)
-    samples = Samples(store, pictures, args.seed)
+    samples = Samples(store, pictures, args.seed, [LABELS.index(name) for name in args.often])
     for epoch in range(begin, args.until or args.epochs):
         start = time.time()
         box, thing, kind = (float(v) for v in one_epoch(net, slow, step_of, samples, epoch, spec, args, device))

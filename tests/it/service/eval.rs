@@ -164,7 +164,7 @@ fn what_is_wrong_is_said_in_words() {
         let words = said(&mut on_scenes(&file));
         assert!(words.contains(wanted), "{}: {words}", file.display());
     }
-    let with = |images: &Path| said(eval(&good).args(EXACT).arg("--images").arg(images));
+    let with = |images: &Path| said(eval(&good).args(["--model", SHAPES]).args(EXACT).arg("--images").arg(images));
     assert!(with(&folder.path().join("nowhere")).contains("no such folder"));
     let missing = with(&pictures);
     assert!(missing.contains("1 of 3 pictures are not in") && missing.contains("(1): scene-exif6.jpg"), "{missing}");

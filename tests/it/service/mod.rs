@@ -13,6 +13,7 @@ mod camera;
 mod command_line;
 mod command_pictures;
 mod darknet;
+mod default_models;
 mod eval;
 mod eval_pycocotools;
 mod eval_shared;

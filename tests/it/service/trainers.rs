@@ -13,7 +13,10 @@ use super::{
 #[test]
 fn what_the_trainers_write_runs_here_with_the_figures_that_they_told() {
     let packages = root().join("deps/onnxruntime-python");
-    assert!(packages.is_dir(), "deps/onnxruntime-python is missing: make test-setup, or scripts/wheels.sh onnxruntime-python");
+    assert!(
+        packages.is_dir(),
+        "deps/onnxruntime-python is missing: make test-setup, or scripts/wheels.sh onnxruntime-python"
+    );
     let place = temp();
     let folder = place.path().join("trained");
     let mut smoke = Command::new("/usr/bin/python3");
