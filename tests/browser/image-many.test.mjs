@@ -197,7 +197,7 @@ test('classification: bars on the same page, the same picture, nothing sent with
   assert.equal(new URL(page.url()).searchParams.get('task'), 'classify');
   await send(page);
   const { query, answer } = await lastCall(page);
-  assert.deepEqual(query, { task: 'classify', model: 'colours', output: 'json' });
+  assert.deepEqual(query, { task: 'classify', model: 'colours', output: 'json', top_k: '10' });
   assert.deepEqual(answer.classes.map(({ label }) => label)[0], 'green');
   const bars = await barWords(page);
   assert.deepEqual(bars.map(([label]) => label), answer.classes.map(({ label }) => label));
