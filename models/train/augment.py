@@ -41,12 +41,20 @@ def mirrored(picture, rows):
     return picture[:, ::-1], rows
 
 
+def relative(picture, rows):
+    """Rows of pixels as rows of shares."""
+    h, w, _ = picture.shape
+    rows = rows.copy()
+    rows[:, 1:5] /= [w, h, w, h]
+    return picture, rows
+
+
 def single(rng, picture, rows, size, strong=True):
     """One picture somewhere in the sample, larger or smaller than it."""
     canvas = np.empty((size, size, 3), np.uint8)
     h, w, _ = picture.shape
     fit = size / max(h, w)
-    scale = fit * (np.exp(rng.uniform(np.log(0.6), np.log(1.6))) if strong else rng.uniform(0.9, 1.1))
+    scale = fit * (np.exp(rng.uniform(np.log(0.35), np.log(1.6))) if strong else rng.uniform(0.9, 1.1))
     stretch = np.exp(rng.uniform(-0.15, 0.15)) if strong else 1.0
     scale = scale * stretch, scale / stretch
     free = size - w * scale[0], size - h * scale[1]
@@ -54,13 +62,14 @@ def single(rng, picture, rows, size, strong=True):
     return canvas, placed(canvas, picture, rows, (0, 0, size, size), corner, scale, rng.random() < 0.5)
 
 
-def mosaic(rng, pick, size):
-    """Four pictures around a point; `pick` gives the next (picture, rows)."""
+def mosaic(rng, pick, size, nested=0.15):
+    """Four pictures around a point; `pick` gives the next (picture, rows). Each is with the probability `nested` such a
+    mosaic itself: the photographs show objects from near, and a model must know them from afar too."""
     canvas = np.empty((size, size, 3), np.uint8)
     x, y = (int(v) for v in rng.uniform(0.3, 0.7, 2) * size)
     every = []
     for area in ((0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)):
-        picture, rows = pick()
+        picture, rows = relative(*mosaic(rng, pick, size, 0.0)) if rng.random() < nested else pick()
         if rng.random() < 0.5:
             picture, rows = mirrored(picture, rows)
         h, w, _ = picture.shape
@@ -105,16 +114,19 @@ def bad_camera(rng, picture):
     return picture
 
 
-def sample(rng, pick, size, several):
-    """A training sample: uint8 [size, size, 3] RGB and its rows; with the probability `several` of four pictures."""
+def arranged(rng, pick, size, several):
+    """A sample, uint8 [size, size, 3] RGB, and its rows; with the probability `several` of four pictures."""
     if rng.random() < several:
-        picture, rows = mosaic(rng, pick, size)
-    else:
-        picture, rows = pick()
-        if rng.random() < 0.5:
-            picture, rows = mirrored(picture, rows)
-        picture, rows = single(rng, picture, rows, size, strong=several > 0)
-    return bad_camera(rng, recoloured(rng, picture)), rows
+        return mosaic(rng, pick, size)
+    picture, rows = pick()
+    if rng.random() < 0.5:
+        picture, rows = mirrored(picture, rows)
+    return single(rng, picture, rows, size, strong=several > 0)
+
+
+def spoilt(rng, picture):
+    """Other colours, and what cameras do."""
+    return bad_camera(rng, recoloured(rng, picture))
 
 
 def letterboxed(picture, size):

@@ -92,3 +92,25 @@ def teacher(path, kind, size=64):
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, *rows.shape])],
         [numpy_helper.from_array(rows[None], "rows"), numpy_helper.from_array(np.zeros(1, np.float32), "nothing")])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+
+
+def places(path):
+    """A YOLOX file of any 64x64 picture, whose scores follow the colours under each place of the three strides."""
+    rng, nodes, weights, heads = np.random.default_rng(1), [], [], []
+    for stride in (8, 16, 32):
+        told = f"told{stride}"
+        weights += [numpy_helper.from_array(rng.normal(0, 1e-3, (85, 3, 1, 1)).astype(np.float32), f"weight{stride}"),
+                    numpy_helper.from_array(np.full(85, -3, np.float32), f"bias{stride}")]
+        nodes += [helper.make_node("AveragePool", ["images"], [f"mean{stride}"], kernel_shape=[stride] * 2,
+                                   strides=[stride] * 2),
+                  helper.make_node("Conv", [f"mean{stride}", f"weight{stride}", f"bias{stride}"], [f"raw{stride}"]),
+                  helper.make_node("Sigmoid", [f"raw{stride}"], [told]),
+                  helper.make_node("Reshape", [told, "flat"], [f"flat{stride}"])]
+        heads.append(f"flat{stride}")
+    nodes += [helper.make_node("Concat", heads, ["all"], axis=2),
+              helper.make_node("Transpose", ["all"], ["output"], perm=[0, 2, 1])]
+    weights.append(numpy_helper.from_array(np.array([1, 85, -1], np.int64), "flat"))
+    graph = helper.make_graph(
+        nodes, "places", [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 84, 85])], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))

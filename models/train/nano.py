@@ -68,7 +68,8 @@ class Nano(nn.Module):
             bias[:, 4] = -torch.log(torch.tensor(cells / 2.0))  # nearly every place is empty: begin by saying so
             bias[:, 5:] = -torch.log(torch.tensor(classes / 0.6))
 
-    def forward(self, images):
+    def features(self, images):
+        """What the heads look at, by stride as in STRIDES."""
         high = self.high(self.stem(images))
         mid = self.mid(high)
         t32 = self.down32(self.low(mid))
@@ -77,7 +78,13 @@ class Nano(nn.Module):
         m8 = self.mix8(torch.cat([twice(t16), high], 1))
         n16 = self.again16(torch.cat([self.up8(m8), t16], 1))
         n32 = self.again32(torch.cat([self.up16(n16), t32], 1))
-        return tuple(head(x) for head, x in zip(self.heads, (n32, n16, m8)))
+        return n32, n16, m8
+
+    def told(self, features):
+        return tuple(head(x) for head, x in zip(self.heads, features))
+
+    def forward(self, images):
+        return self.told(self.features(images))
 
 
 def twice(x):

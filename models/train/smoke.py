@@ -72,10 +72,14 @@ def twice(work, *words):
 def detector(folder):
     photos = folder / "photos"
     small = ["--batch", 4, "--size", 128, "--small", 96, "--workers", 0]
-    done = twice(folder / "nano", "train_detector.py", photos, "--teacher", photos / "teacher", "--epochs", 2, *small)
+    drawn.places(folder / "places.onnx")
+    done = twice(folder / "nano", "train_detector.py", photos, "--teacher", photos / "teacher", "--epochs", 2,
+                 "--imitate", folder / "places.onnx", *small)
+    first, last = (json.loads(line)["unlike"] for line in (done / "log.jsonl").read_text().splitlines())
+    assert 0 < last < first, f"the trainee does not become like its teacher: {first}, then {last}"
     run("curves.py", done / "log.jsonl", folder / "curves.png")
     run("train_detector.py", "--voc", photos / "voc", "--coco", photos / "train.json", photos / "train/images",
-        "--work", folder / "voc-coco", "--epochs", 1, *small)
+        "--work", folder / "voc-coco", "--epochs", 1, "--start", done / "last.pt", *small)
     # Long enough to find some of what was drawn: figures that are all 0 say nothing.
     done = folder / "long"
     run("train_detector.py", photos, "--work", done, "--epochs", 60, "--every", 60, "--rate", 4e-3, "--mosaic", 0, *small)

@@ -22,6 +22,7 @@ import augment
 import checkpoint
 import data
 import figures
+import imitate
 import loss
 import nano
 import photos
@@ -35,10 +36,10 @@ LABELS = "person bicycle car motorcycle bus truck bird cat dog horse sheep cow b
 class Samples(torch.utils.data.Dataset):
     """Training samples by (epoch, number, size, share of mosaics)."""
 
-    def __init__(self, store, pictures, seed, often=()):
-        self.store, self.rows, self.seed = store, [p.rows for p in pictures], seed
-        # Numbers of pictures; those with a class of `often` stand twice.
-        self.deck = np.repeat(np.arange(len(pictures)), [1 + bool(np.isin(p.rows[:, 0], often).any()) for p in pictures])
+    def __init__(self, store, pictures, seed, often=(), teacher=None):
+        self.store, self.rows, self.seed, self.teacher = store, [p.rows for p in pictures], seed, teacher
+        # Numbers of pictures; those with a class of `often` stand once more each time it is named.
+        self.deck = np.repeat(np.arange(len(pictures)), [1 + sum(c in p.rows[:, 0] for c in often) for p in pictures])
 
     def __getitem__(self, key):
         epoch, number, size, several = key
@@ -50,17 +51,19 @@ class Samples(torch.utils.data.Dataset):
             k = first.pop() if first else int(rng.choice(self.deck))
             return self.store[k], self.rows[k]
 
-        picture, rows = augment.sample(rng, pick, size, several)
-        return torch.from_numpy(np.ascontiguousarray(picture)), rows
+        picture, rows = augment.arranged(rng, pick, size, several)
+        seen = self.teacher.see(picture, rng) if self.teacher else None
+        return torch.from_numpy(np.ascontiguousarray(augment.spoilt(rng, picture))), rows, seen
 
 
 def together(samples):
-    """uint8 [N, size, size, 3] and targets [T, 7] as loss.py wants them."""
+    """uint8 [N, size, size, 3], targets [T, 7] as loss.py wants them, and what a teacher sees, as imitate.py wants it."""
     targets = []
-    for k, (_, rows) in enumerate(samples):
+    for k, (_, rows, _) in enumerate(samples):
         centre, sides = (rows[:, 1:3] + rows[:, 3:5]) / 2, rows[:, 3:5] - rows[:, 1:3]
         targets.append(np.concatenate([np.full((len(rows), 1), k), rows[:, :1], centre, sides, rows[:, 5:]], 1))
-    return torch.stack([s[0] for s in samples]), torch.from_numpy(np.concatenate(targets)).float()
+    seen = [torch.from_numpy(np.stack(part)) for part in zip(*(s[2] for s in samples))] if samples[0][2] else None
+    return torch.stack([s[0] for s in samples]), torch.from_numpy(np.concatenate(targets)).float(), seen
 
 
 def batches(epoch, samples, args):
@@ -81,21 +84,24 @@ def rate(done, epochs):
     return min(1.0, 0.02 + done * epochs / 2) * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * done)))
 
 
-def one_epoch(net, slow, step_of, samples, epoch, spec, args, device):
+def one_epoch(net, slow, imitation, step_of, samples, epoch, spec, args, device):
     checkpoint.sow(args.seed, epoch)
     keys = list(batches(epoch, samples, args))
     loader = torch.utils.data.DataLoader(samples, batch_sampler=keys, collate_fn=together, num_workers=args.workers,
                                          prefetch_factor=4 if args.workers else 2)
     bar, mean = Bar(f"epoch {epoch + 1}/{args.epochs}", len(keys)), None
     net.train()
-    for step, (images, targets) in enumerate(loader):
+    for step, (images, targets, seen) in enumerate(loader):
         now = epoch * len(keys) + step
         for group in step_of.param_groups:
             group["lr"] = args.rate * rate(now / len(keys) / args.epochs, args.epochs)
         x = (images.to(device).permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            raw = net(x)
+            features = net.features(x)
+            raw = net.told(features)
+            unlike = imitation(features, *(part.to(device) for part in seen)) if seen else raw[0].new_zeros(())
         total, parts = loss.loss_of(raw, targets.to(device), spec["anchors"], nano.STRIDES, nano.SCALE_X_Y)
+        total, parts = total + args.alike * unlike, torch.cat([parts, unlike.detach()[None]])
         step_of.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
@@ -103,7 +109,7 @@ def one_epoch(net, slow, step_of, samples, epoch, spec, args, device):
         checkpoint.averaged(slow, net, 0.999 * (1 - math.exp(-(now + 1) / 500)))
         parts = parts.cpu().numpy()
         mean = parts if mean is None else mean * 0.98 + parts * 0.02
-        bar.show(step + 1, "box {:.3f} object {:.3f} class {:.3f}".format(*mean))
+        bar.show(step + 1, "box {:.3f} object {:.3f} class {:.3f} unlike {:.3f}".format(*mean))
     return mean
 
 
@@ -122,6 +128,9 @@ def arguments():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("data", type=Path, nargs="?")
     args.add_argument("--teacher", type=Path, help="what teach.py wrote")
+    args.add_argument("--imitate", type=Path, help="a YOLOX file that looks at every sample (imitate.py)")
+    args.add_argument("--alike", type=float, default=1.0, help="weight of being like it")
+    args.add_argument("--start", type=Path, help="a checkpoint whose averaged weights to begin with")
     args.add_argument("--sure", type=float, default=0.1, help="a teacher's score from which its box is a label")
     args.add_argument("--voc", type=Path, nargs="*", default=[], help="VOC2007 or VOC2012 folders")
     args.add_argument("--coco", type=Path, nargs=2, action="append", default=[], metavar=("JSON", "IMAGES"))
@@ -134,7 +143,8 @@ def arguments():
     args.add_argument("--small", type=int, default=256, help="size until --small-until")
     args.add_argument("--small-until", type=float, default=0.6, help="share of the epochs")
     args.add_argument("--mosaic", type=float, default=0.6, help="share of samples of four pictures")
-    args.add_argument("--often", nargs="*", default=["person"], help="labels whose pictures are shown twice as often")
+    args.add_argument("--often", nargs="*", default=["person"],
+                      help="labels whose pictures are shown once more, and again for each time that the label is named")
     args.add_argument("--plain", type=float, default=0.08, help="share of the epochs, at the end, without mosaics")
     args.add_argument("--seed", type=int, default=1)
     args.add_argument("--threads", type=int, default=1)
@@ -160,15 +170,20 @@ def main():
     checkpoint.sow(args.seed)
     net = nano.Nano(len(LABELS)).to(device, memory_format=torch.channels_last)
     slow = nano.Nano(len(LABELS)).to(device, memory_format=torch.channels_last)
+    if args.start:
+        net.load_state_dict(torch.load(args.start, map_location=device)["slow"])
     slow.load_state_dict(net.state_dict())
-    decayed = [p for p in net.parameters() if p.ndim > 1]
-    rest = [p for p in net.parameters() if p.ndim <= 1]
+    imitation = imitate.Imitation([head.in_channels for head in net.heads]).to(device)
+    learned = [*net.parameters(), *imitation.parameters()]
+    decayed = [p for p in learned if p.ndim > 1]
+    rest = [p for p in learned if p.ndim <= 1]
     step_of = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.03}, {"params": rest, "weight_decay": 0.0}],
                                 lr=args.rate)
     saved = checkpoint.kept(args.work / "last.pt", device)
     if saved:
         net.load_state_dict(saved["net"])
         slow.load_state_dict(saved["slow"])
+        imitation.load_state_dict(saved["imitation"])
         step_of.load_state_dict(saved["step_of"])
     begin = saved["epoch"] if saved else 0
     log = checkpoint.Log(args.work / "log.jsonl", begin)
@@ -176,13 +191,15 @@ def main():
     parameters = sum(p.numel() for p in net.parameters())
     print(f"{parameters} parameters, {len(pictures)} pictures, from epoch {begin}; boxes: "
           + ", ".join(f"{n} {name}" for n, name in zip(labels, ["unknown", *LABELS])), flush=True)
-    samples = Samples(store, pictures, args.seed, [LABELS.index(name) for name in args.often])
+    samples = Samples(store, pictures, args.seed, [LABELS.index(name) for name in args.often],
+                      imitate.Teacher(args.imitate) if args.imitate else None)
     for epoch in range(begin, args.until or args.epochs):
         start = time.time()
-        box, thing, kind = (float(v) for v in one_epoch(net, slow, step_of, samples, epoch, spec, args, device))
+        parts = one_epoch(net, slow, imitation, step_of, samples, epoch, spec, args, device)
         checkpoint.keep(args.work / "last.pt", net=net.state_dict(), slow=slow.state_dict(),
-                        step_of=step_of.state_dict(), epoch=epoch + 1, spec=spec)
-        row = {"epoch": epoch + 1, "box": box, "object": thing, "class": kind, "minutes": (time.time() - start) / 60}
+                        imitation=imitation.state_dict(), step_of=step_of.state_dict(), epoch=epoch + 1, spec=spec)
+        row = {"epoch": epoch + 1, **{name: float(v) for name, v in zip(("box", "object", "class", "unlike"), parts)},
+               "minutes": (time.time() - start) / 60}
         if args.data and ((epoch + 1) % args.every == 0 or epoch + 1 == args.epochs):
             held = data.yolo(args.data, "heldout", LABELS)[:args.few]
             found = figures.measured(photos.Torch(slow, spec, args.size, device).detect, held, LABELS)
