@@ -53,7 +53,7 @@ resize = "letterbox"
 pad = {augment.PAD}
 
 [thresholds]
-score = 0.3
+score = 0.25
 iou = 0.5
 """
     for k, (anchors, stride) in enumerate(zip(spec["anchors"], nano.STRIDES)):
