@@ -17,25 +17,29 @@ PLACES = 512    # of a sample, drawn by how sure the teacher is; most places are
 
 
 class Teacher:
-    """A YOLOX file, run on samples of any size."""
+    """A YOLOX file, run on samples of any size: its heads, of each stride, become the outputs."""
 
     def __init__(self, path):
-        self.path, self.session = str(path), None
-
-    def opened(self):
-        """The session of this process, with the heads of each stride as outputs and a free size."""
+        # Here, because who trains without a teacher needs neither package.
         import onnx
-        import onnxruntime
-        model = onnx.load(self.path)
+        model = onnx.load(str(path))
         graph = model.graph
         heads = [node.input[0] for node in graph.node if node.op_type == "Reshape"]
+        if len(heads) != 3:
+            raise SystemExit(f"{path}: {len(heads)} Reshape nodes where YOLOX, as its authors export it, has one for each "
+                             "of 3 strides; --imitate takes no other layout")
         for axis, name in ((2, "height"), (3, "width")):
             graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
         del graph.output[:], graph.value_info[:]
         graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in heads)
+        self.model, self.session = model.SerializeToString(), None
+
+    def opened(self):
+        """The session of the process that prepares the samples: a session does not outlive a fork."""
+        import onnxruntime
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(self.model, options, ["CPUExecutionProvider"])
 
     def see(self, picture, rng):
         """Of uint8 RGB [size, size, 3]: places [PLACES] and their logits [PLACES, 1 + classes]. Places count on from the
