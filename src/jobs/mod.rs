@@ -13,6 +13,7 @@ mod models;
 mod queue;
 mod record;
 mod recording;
+mod recordings;
 mod resume;
 mod retention;
 mod stop;

@@ -12,8 +12,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Files, Hub, Models, Recording, RecordingOptions, RecordingState, Retention, Snapshot, Store, Video, VideoState,
-    detect, new_id, now, record, stop::Stop,
+    Files, Hub, Models, RecordingState, Retention, Snapshot, Store, Video, VideoState, detect, now, record, stop::Stop,
 };
 use crate::{
     detector::Detector,
@@ -39,7 +38,7 @@ pub struct JobSettings {
 #[derive(Default)]
 pub(super) struct Lane {
     pub(super) waiting: VecDeque<String>,
-    running: HashMap<String, Arc<Stop>>,
+    pub(super) running: HashMap<String, Arc<Stop>>,
 }
 
 #[derive(Default)]
@@ -219,70 +218,6 @@ impl Jobs {
         self.hub.remove(id);
         drop(lanes);
         self.files.remove_video(id)
-    }
-
-    /// Queues an annotated copy of a video.
-    pub fn add_recording(self: &Arc<Self>, id: &str, options: RecordingOptions) -> Result<Recording> {
-        let video = self.video(id)?;
-        if video.state != VideoState::Done {
-            return Err(fault!(
-                Conflict,
-                "The video is {}: it can be saved once every frame has been detected ({} of {} are).",
-                video.state.as_str(),
-                video.frames_done,
-                video.frames_total.map_or("an unknown number".into(), |n| n.to_string())
-            ));
-        }
-        if self.lock().recordings.waiting.len() >= self.settings.max_queue {
-            return Err(fault!(
-                Busy,
-                "{} recordings are waiting already: try again in a minute.",
-                self.settings.max_queue
-            ));
-        }
-        let recording = self.store.insert_recording(&Recording {
-            id: new_id(),
-            video: Some(video.id),
-            stream: None,
-            name: None,
-            format: options.format,
-            state: RecordingState::Queued,
-            frames_done: 0,
-            frames_total: video.frames_done,
-            bytes: None,
-            error: None,
-            created_at: now(),
-            options,
-            seq: 0,
-        })?;
-        self.hub.publish_recording(&recording);
-        self.lock().recordings.waiting.push_back(recording.id.clone());
-        self.dispatch();
-        Ok(recording)
-    }
-
-    /// A recording as it stands now.
-    pub fn recording(&self, id: &str) -> Result<Recording> {
-        self.store
-            .recording(id)?
-            .ok_or_else(|| fault!(NotFound, "There is no such recording; it may have been deleted."))
-    }
-
-    /// Deletes an ended recording and its file.
-    pub fn delete_recording(&self, id: &str) -> Result<()> {
-        let recording = self.recording(id)?;
-        if !recording.state.is_final() {
-            return Err(fault!(Conflict, "This recording is being written: stop it, or wait for its end."));
-        }
-        let file = match &recording.video {
-            Some(video) => self.files.recording(video, id, recording.format),
-            None => self.files.live_recording(id, recording.format),
-        };
-        self.store.delete_recording(id)?;
-        match std::fs::remove_file(file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        }
     }
 
     /// No new work is taken on.

@@ -22,12 +22,15 @@ const PAGE: usize = 512;
 pub(super) fn run(jobs: &Jobs, id: &str, stop: &Stop) {
     let Ok(Some(mut recording)) = jobs.store.recording(id) else { return };
     recording.state = RecordingState::Encoding;
-    tell(jobs, &recording);
+    tell(jobs, &recording, stop);
     let Some(video) = recording.video.clone() else { return };
     let part = jobs.files.recording_part(&video, id);
     let outcome = record(jobs, &video, &mut recording, stop);
     if stop.asked() {
-        let _ = std::fs::remove_file(part);
+        // Also the whole file: the stop may have come right after the last frame, and a restart writes it again.
+        if let Err(error) = jobs.remove_recording_files(&recording) {
+            tracing::warn!(id, error = %error.full(), "cannot remove the files of a stopped recording");
+        }
         return;
     }
     match outcome {
@@ -42,14 +45,17 @@ pub(super) fn run(jobs: &Jobs, id: &str, stop: &Stop) {
         }
     }
     jobs.meter.recordings_ended.get_or_create(&StateLabel { state: recording.state.as_str() }).inc();
-    tell(jobs, &recording);
+    tell(jobs, &recording, stop);
 }
 
-fn tell(jobs: &Jobs, recording: &Recording) {
-    if let Err(error) = jobs.store.update_recording(recording) {
-        tracing::error!(id = %recording.id, error = %error.full(), "cannot store a recording's state");
-    }
-    jobs.hub.publish_recording(recording);
+/// Stores and announces how a recording stands, unless it was cancelled or deleted meanwhile.
+fn tell(jobs: &Jobs, recording: &Recording, stop: &Stop) {
+    stop.unless_asked(|| {
+        if let Err(error) = jobs.store.update_recording(recording) {
+            tracing::error!(id = %recording.id, error = %error.full(), "cannot store a recording's state");
+        }
+        jobs.hub.publish_recording(recording);
+    });
 }
 
 /// Returns the size of the file in bytes.
@@ -89,7 +95,7 @@ fn record(jobs: &Jobs, video: &str, recording: &mut Recording, stop: &Stop) -> R
         recording.frames_done = row.frame + 1;
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
-            tell(jobs, recording);
+            tell(jobs, recording, stop);
         }
     }
     let Some(encoder) = encoder else {

@@ -82,6 +82,15 @@ impl Store {
         })
     }
 
+    /// Recordings of a video before `cursor` (a `seq`; None: from the newest), newest first.
+    pub fn recordings_page(&self, video: &str, cursor: Option<i64>, limit: usize) -> Result<Vec<Recording>> {
+        self.read(|connection| {
+            let sql = "SELECT * FROM recordings WHERE video=?1 AND seq<?2 ORDER BY seq DESC LIMIT ?3";
+            let mut query = connection.prepare(sql)?;
+            query.query_map(params![video, cursor.unwrap_or(i64::MAX), limit as i64], recording_of_row)?.collect()
+        })
+    }
+
     /// All recordings of live streams that are not ended, oldest first.
     pub fn live_recordings_in_work(&self) -> Result<Vec<Recording>> {
         self.read(|connection| {

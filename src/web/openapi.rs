@@ -33,6 +33,7 @@ use super::{
         events::open,
         pictures::open,
         recordings::create,
+        recordings::list,
         recordings::get,
         recordings::stop,
         recordings::delete,

@@ -1,6 +1,6 @@
 //! `/api/recordings`: annotated copies of videos.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Buf;
 use futures_util::Stream;
@@ -14,8 +14,9 @@ use warp::{
 use super::{
     Web, blocking, body,
     problem::{Problem, answer},
+    query::Query,
     ranged,
-    streams::locate,
+    streams::{RecordingPage, locate},
     with,
 };
 use crate::{
@@ -33,6 +34,11 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         .and(warp::body::stream())
         .and(with(web))
         .and_then(|id, body, web| answer(create(id, body, web)));
+    let listed = warp::path!("api" / "videos" / String / "recordings")
+        .and(warp::get())
+        .and(with(web))
+        .and(warp::query::<HashMap<String, String>>())
+        .and_then(|id, web, query| answer(list(id, web, Query(query))));
     let one = warp::path!("api" / "recordings" / String)
         .and(warp::get())
         .and(with(web))
@@ -50,7 +56,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         .and(warp::delete())
         .and(with(web))
         .and_then(|id, web| answer(delete(id, web)));
-    create_route.or(one).unify().or(whole).unify().or(ended).unify().or(gone).unify().boxed()
+    create_route.or(listed).unify().or(one).unify().or(whole).unify().or(ended).unify().or(gone).unify().boxed()
 }
 
 /// Starts an annotated copy of a video.
@@ -90,6 +96,21 @@ pub(super) async fn options<B: Buf>(body: impl Stream<Item = Result<B, warp::Err
     Ok(options)
 }
 
+/// Lists the recordings of a video, newest first.
+#[utoipa::path(get, path = "/api/videos/{id}/recordings", tag = "recordings",
+    params(("id" = String, Path), ("limit" = Option<usize>, Query, description = "1 to 200, 50 if not given"),
+        ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = RecordingPage), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub async fn list(id: String, web: Arc<Web>, query: Query) -> Result<Response> {
+    let limit = query.number::<usize>("limit")?.unwrap_or(50).clamp(1, 200);
+    let cursor = query.number::<i64>("cursor")?;
+    let mut items = blocking(move || web.jobs.recordings_of_video(&id, cursor, limit + 1)).await?;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next_cursor = items.last().filter(|_| more).map(|recording| recording.seq.to_string());
+    Ok(warp::reply::json(&RecordingPage { items, next_cursor }).into_response())
+}
+
 /// Tells how a recording stands.
 #[utoipa::path(get, path = "/api/recordings/{id}", tag = "recordings", params(("id" = String, Path)),
     responses((status = 200, body = Recording), (status = 404, body = Problem)))]
@@ -107,10 +128,10 @@ pub async fn stop(id: String, web: Arc<Web>) -> Result<Response> {
     Ok(warp::reply::json(&recording).into_response())
 }
 
-/// Deletes a recording and its file.
+/// Deletes a recording and its file; one of a video that is queued or encoding is cancelled first.
 #[utoipa::path(delete, path = "/api/recordings/{id}", tag = "recordings", params(("id" = String, Path)),
     responses((status = 204, description = "Deleted"), (status = 404, body = Problem),
-        (status = 409, body = Problem, description = "It is being written")))]
+        (status = 409, body = Problem, description = "It is of a live stream and being written")))]
 pub async fn delete(id: String, web: Arc<Web>) -> Result<Response> {
     blocking(move || web.jobs.delete_recording(&id)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    harness::{Server, fixture, temp},
-    media::ReadBack,
+    harness::{Server, fixture, temp, wait_for},
+    media::{ReadBack, repeated},
     problem::problem,
 };
 
@@ -187,4 +187,73 @@ fn a_recording_is_told_to_those_who_follow_the_video() {
         assert!(done.is_sorted(), "{done:?}");
     }
     desk.server.get(&file).must(200);
+}
+
+#[test]
+fn the_recordings_of_a_video_are_listed_newest_first() {
+    let desk = Desk::new();
+    let id = desk.detected(fixture("numbered-odd.mp4"));
+    let list = format!("/api/videos/{id}/recordings");
+    assert_eq!(desk.server.get(&list).must(200).json(), json!({"items": [], "next_cursor": null}));
+    let mut made: Vec<Value> =
+        ["avi", "mp4", "avi"].map(|format| desk.server.record(&id, &json!({"format": format}))).into();
+    made.reverse();
+    // Of another video: not in the list.
+    let other = desk.detected(fixture("numbered-odd.mp4"));
+    desk.server.record(&other, &json!({}));
+    let all = desk.server.get(&list).must(200).json();
+    assert_eq!(all, json!({"items": made, "next_cursor": null}));
+    let first = desk.server.get(&format!("{list}?limit=2")).must(200).json();
+    assert_eq!(first["items"], json!(made[..2]));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let rest = desk.server.get(&format!("{list}?limit=2&cursor={cursor}")).must(200).json();
+    assert_eq!(rest, json!({"items": made[2..], "next_cursor": null}));
+    problem(desk.server.get(&format!("{list}?limit=many")), 400);
+    problem(desk.server.get("/api/videos/none/recordings"), 404);
+
+    let location = format!("/api/recordings/{}", made[1]["id"].as_str().unwrap());
+    desk.server.ask("DELETE", &location).must(204);
+    problem(desk.server.get(&location), 404);
+    problem(desk.server.ask("DELETE", &location), 404);
+    assert_eq!(desk.server.get(&list).must(200).json()["items"], json!([made[0], made[2]]));
+    let folder = desk.folder.path().join("data/videos").join(&id);
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 3, "the source and two recordings");
+}
+
+#[test]
+fn a_recording_in_work_can_be_cancelled() {
+    let desk = Desk::new();
+    let file = desk.folder.path().join("long.mp4");
+    repeated(10, &file);
+    let id = desk.detected(&file);
+    let list = format!("/api/videos/{id}/recordings");
+    // Two are written at a time, so the third waits.
+    let locations: Vec<String> = ["mp4", "avi", "avi"]
+        .map(|format| desk.server.post_json(&list, &json!({"format": format})).must(202).header("location").to_owned())
+        .into();
+    let viewer = desk.server.viewer(&id, 900);
+    desk.server.ask("DELETE", &locations[2]).must(204);
+    wait_for("the encoder", || {
+        let recording = desk.server.get(&locations[0]).must(200).json();
+        (recording["frames_done"].as_u64() > Some(0)).then_some(())
+    });
+    desk.server.ask("DELETE", &locations[0]).must(204);
+    for gone in [&locations[0], &locations[2]] {
+        problem(desk.server.get(gone), 404);
+        problem(desk.server.ask("DELETE", gone), 404);
+    }
+    // The other one is not disturbed, and viewers are not kept waiting for what was cancelled.
+    let kept = desk.server.recorded(&locations[1]);
+    assert_eq!(desk.server.get(&list).must(200).json()["items"], json!([kept]));
+    let events = viewer.all();
+    let cancelled = locations[0].rsplit('/').next().unwrap();
+    let last = events.iter().rfind(|event| event["type"] == "recording" && event["id"] == cancelled).unwrap();
+    assert_eq!((&last["state"], &last["error"]), (&json!("failed"), &json!("The recording was cancelled.")));
+    let folder = desk.folder.path().join("data/videos").join(&id);
+    wait_for("the end of the cancelled files", || (std::fs::read_dir(&folder).unwrap().count() == 2).then_some(()));
+    // Nothing of them comes back.
+    desk.server.stop();
+    let server = Server::start(&desk.folder.path().join("data"));
+    assert_eq!(server.get(&list).must(200).json()["items"], json!([kept]));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "the source and one recording");
 }
