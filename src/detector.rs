@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::{
+    cancel::CancelToken,
     config::EngineOptions,
     engine::{Constant, Engine, Measured, Network, Setup, Ticket},
     error::{Error, Result},
@@ -193,6 +194,16 @@ impl Detector {
         let mut input = self.engine.input();
         let letterbox = self.fill(frame, &mut input)?;
         Ok(Pending { ticket: self.engine.submit(input)?, letterbox, decoder: self.decoder.clone() })
+    }
+
+    /// As [`Detector::submit`]; this and [`Pending::wait`] also end when `cancel` is cancelled.
+    ///
+    /// # Errors
+    /// As there, and [`Unavailable`](crate::error::Kind::Unavailable) once it is cancelled.
+    pub fn submit_with(&self, frame: &Frame, cancel: &CancelToken) -> Result<Pending> {
+        let mut input = self.engine.input();
+        let letterbox = self.fill(frame, &mut input)?;
+        Ok(Pending { ticket: self.engine.submit_with(input, cancel)?, letterbox, decoder: self.decoder.clone() })
     }
 
     /// Submits and waits.

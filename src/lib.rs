@@ -12,11 +12,12 @@
 //! | [`media`], [`models`], [`engine`] | GStreamer · what a model's numbers mean · running tensors; none knows another |
 //! | [`eval`] | how right a detector is, by COCO's measure |
 //! | [`vision`] | pure functions on plain values: geometry, letterbox to tensor, NMS, drawing |
-//! | [`still`], [`frame`], [`event`], [`config`], [`error`], [`meter`], [`heap`] | the words that all of them share |
+//! | [`still`], [`frame`], [`event`], [`config`], [`error`], [`cancel`], [`meter`], [`heap`] | the words that all of them share |
 //!
 //! `docs/ARCHITECTURE.md` follows one frame through it.
 
 pub mod app;
+pub mod cancel;
 pub mod cli;
 pub mod config;
 pub mod detector;

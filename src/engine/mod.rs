@@ -13,7 +13,7 @@ mod signature;
 mod values;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc::RecvTimeoutError},
     thread::JoinHandle,
     time::Duration,
 };
@@ -26,6 +26,7 @@ pub use provider::has_bf16;
 pub use signature::{Constant, Network, Signature, looks_like};
 
 use crate::{
+    cancel::CancelToken,
     config::EngineOptions,
     error::{Error, Result},
     fault,
@@ -52,15 +53,25 @@ struct Job {
 }
 
 /// The answer to come for one submitted tensor.
-pub struct Ticket(std::sync::mpsc::Receiver<Result<Inferred>>);
+pub struct Ticket {
+    answer: std::sync::mpsc::Receiver<Result<Inferred>>,
+    cancel: Option<CancelToken>,
+}
 
 impl Ticket {
     /// Blocks until the tensor has been through.
     ///
     /// # Errors
-    /// ONNX Runtime refused it, or the engine has stopped.
+    /// ONNX Runtime refused it, the engine has stopped, or the wait was cancelled ([`Engine::submit_with`]).
     pub fn wait(self) -> Result<Inferred> {
-        self.0.recv().unwrap_or_else(|_| Err(stopped()))
+        let Some(cancel) = self.cancel else { return self.answer.recv().unwrap_or_else(|_| Err(stopped())) };
+        loop {
+            match self.answer.recv_timeout(queue::CANCEL_POLL) {
+                Ok(answer) => return answer,
+                Err(RecvTimeoutError::Timeout) => cancel.check()?,
+                Err(RecvTimeoutError::Disconnected) => return Err(stopped()),
+            }
+        }
     }
 }
 
@@ -135,7 +146,19 @@ impl Engine {
     pub fn submit(&self, input: Buffer) -> Result<Ticket> {
         let (answer, ticket) = std::sync::mpsc::sync_channel(1);
         self.queue.push(Job { input, answer }).map_err(|_| stopped())?;
-        Ok(Ticket(ticket))
+        Ok(Ticket { answer: ticket, cancel: None })
+    }
+
+    /// As [`Engine::submit`]; this and [`Ticket::wait`] also end when `cancel` is cancelled.
+    ///
+    /// # Errors
+    /// The engine has stopped, or [`Unavailable`](crate::error::Kind::Unavailable) once it is cancelled.
+    pub fn submit_with(&self, input: Buffer, cancel: &CancelToken) -> Result<Ticket> {
+        let (answer, ticket) = std::sync::mpsc::sync_channel(1);
+        self.queue
+            .push_with(Job { input, answer }, cancel)
+            .map_err(|_| cancel.check().err().unwrap_or_else(stopped))?;
+        Ok(Ticket { answer: ticket, cancel: Some(cancel.clone()) })
     }
 
     /// Lets no tensor in any more and waits for those that are in. To be called before the process ends: ONNX Runtime takes

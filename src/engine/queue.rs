@@ -2,9 +2,15 @@
 //! that no stream starves another.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use crate::cancel::CancelToken;
+
+/// How often a cancelled wait is noticed.
+pub(super) const CANCEL_POLL: Duration = Duration::from_millis(50);
 
 pub struct Queue<T> {
     room: usize,
@@ -17,6 +23,8 @@ struct State<T> {
     /// Number of the next who comes, and of the next who is let in.
     next: u64,
     turn: u64,
+    /// Numbers of those who left before their turn came.
+    left: BTreeSet<u64>,
     workers: usize,
     closed: bool,
 }
@@ -37,9 +45,19 @@ impl<T> Drop for Membership<'_, T> {
     }
 }
 
+impl<T> State<T> {
+    /// Passes over the turns of those who left.
+    fn pass_left(&mut self) {
+        while self.left.remove(&self.turn) {
+            self.turn += 1;
+        }
+    }
+}
+
 impl<T> Queue<T> {
     pub fn new(room: usize) -> Self {
-        let state = State { items: VecDeque::new(), next: 0, turn: 0, workers: 0, closed: false };
+        let state =
+            State { items: VecDeque::new(), next: 0, turn: 0, left: BTreeSet::new(), workers: 0, closed: false };
         Self { room: room.max(1), state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -67,6 +85,34 @@ impl<T> Queue<T> {
             return Err(item);
         }
         state.turn += 1;
+        state.pass_left();
+        state.items.push_back(item);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// As [`Queue::push`], and also ends when `cancel` is cancelled; whoever comes after does not wait for this turn.
+    ///
+    /// # Errors
+    /// The queue is closed or the wait was cancelled; the item comes back.
+    pub fn push_with(&self, item: T, cancel: &CancelToken) -> Result<(), T> {
+        let mut state = self.lock();
+        let mine = state.next;
+        state.next += 1;
+        while !state.closed && (state.turn != mine || state.items.len() >= self.room) {
+            if cancel.is_cancelled() {
+                state.left.insert(mine);
+                state.pass_left();
+                self.changed.notify_all();
+                return Err(item);
+            }
+            state = self.changed.wait_timeout(state, CANCEL_POLL).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.closed {
+            return Err(item);
+        }
+        state.turn += 1;
+        state.pass_left();
         state.items.push_back(item);
         self.changed.notify_all();
         Ok(())
@@ -128,6 +174,32 @@ mod tests {
         }
         pusher.join().expect("the pusher ends");
         assert_eq!(seen, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_cancelled_wait_does_not_hold_up_those_behind_it() {
+        let queue = Arc::new(Queue::new(1));
+        queue.push(0).expect("there is room");
+        let cancel = CancelToken::default();
+        let push = |item, cancel: &CancelToken| {
+            let (queue, cancel) = (queue.clone(), cancel.clone());
+            std::thread::spawn(move || queue.push_with(item, &cancel))
+        };
+        let waits = |turn| {
+            while queue.lock().next < turn {
+                std::thread::yield_now()
+            }
+        };
+        let left = push(1, &cancel);
+        waits(2);
+        let stays = push(2, &CancelToken::default());
+        waits(3);
+        cancel.cancel(crate::cancel::Reason::Shutdown);
+        assert_eq!(left.join().expect("it ends"), Err(1));
+        assert_eq!(queue.take(1), Some(vec![0]));
+        assert_eq!(queue.take(1), Some(vec![2]));
+        assert_eq!(stays.join().expect("it ends"), Ok(()));
+        queue.push(3).expect("there is room");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::{
     sample, verdict,
 };
 use crate::{
+    cancel::CancelToken,
     error::Result,
     fault,
     frame::{Frame, FrameTag, Size},
@@ -60,6 +61,14 @@ impl FileSource {
     /// [`Unprocessable`](crate::error::Kind::Unprocessable) for a video that is broken, encrypted, silent
     /// about its index, in an unknown format or beyond the limits.
     pub fn open(source: &str, path: &Path, limits: &Limits) -> Result<Self> {
+        Self::open_with(source, path, limits, &CancelToken::default())
+    }
+
+    /// As [`FileSource::open`]; this and every [`FileSource::next_frame`] also end when `cancel` is cancelled.
+    ///
+    /// # Errors
+    /// As there, and [`Unavailable`](crate::error::Kind::Unavailable) once it is cancelled.
+    pub fn open_with(source: &str, path: &Path, limits: &Limits, cancel: &CancelToken) -> Result<Self> {
         let container = Container::look(path)?;
         if container.lacks_index {
             return Err(verdict::no_index());
@@ -67,6 +76,7 @@ impl FileSource {
         let name = if container.complete == Some(false) { "file-cut" } else { "file" };
         let pipeline = Template::get(name)?.build(&[("location", Value::Str(utf8(path)?))])?;
         let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Playing)?;
+        run.set_cancel(cancel.clone());
         let Some(first) = run.pull()? else {
             return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
         };

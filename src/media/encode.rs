@@ -11,6 +11,7 @@ use gstreamer_app as gst_app;
 
 use super::{Rate, Template, Value, decode::utf8, shape};
 use crate::{
+    cancel::CancelToken,
     error::{Error, Result},
     fault,
     frame::{Frame, Range, Size},
@@ -86,6 +87,7 @@ pub struct Encoder {
     /// Where mp4mux keeps its samples until the index can be put in front.
     scratch: Option<PathBuf>,
     progress: Progress,
+    cancel: CancelToken,
     finished: bool,
 }
 
@@ -134,6 +136,7 @@ impl Encoder {
             path,
             scratch,
             progress,
+            cancel: CancelToken::default(),
             finished: false,
         };
         if let Err(error) = encoder.pipeline.set_state(gst::State::Playing) {
@@ -143,7 +146,13 @@ impl Encoder {
         Ok(encoder)
     }
 
-    /// The size of the file's pictures: the one given, or the even one above it.
+    /// From now on [`Encoder::push`] and [`Encoder::finish`] also end when this is cancelled, with
+    /// [`Unavailable`](crate::error::Kind::Unavailable).
+    pub fn set_cancel(&mut self, cancel: CancelToken) {
+        self.cancel = cancel;
+    }
+
+    /// Pictures that were pushed so far.
     pub fn frames(&self) -> u64 {
         self.frames
     }
@@ -201,6 +210,7 @@ impl Encoder {
     fn wait(&mut self, ready: impl Fn(&Self) -> bool) -> Result<()> {
         self.progress.since = Instant::now();
         loop {
+            self.cancel.check()?;
             if ready(self) {
                 return self.check();
             }

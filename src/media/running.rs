@@ -10,6 +10,7 @@ use super::{
     autoplug::{Findings, Watch},
 };
 use crate::{
+    cancel::CancelToken,
     error::{Error, Result},
     fault,
 };
@@ -29,6 +30,7 @@ pub struct Running {
     watch: Watch,
     stall: Duration,
     max_duration: f64,
+    cancel: CancelToken,
     /// The first error on the bus.
     error: Option<gst::glib::Error>,
     tags: gst::TagList,
@@ -66,6 +68,7 @@ impl Running {
             watch,
             stall: limits.stall,
             max_duration: limits.max_duration,
+            cancel: CancelToken::default(),
             error: None,
             tags: gst::TagList::new(),
             started: false,
@@ -77,15 +80,22 @@ impl Running {
         Ok(running)
     }
 
+    /// From now on [`Running::pull`] and [`Running::preroll`] also end when this is cancelled.
+    pub fn set_cancel(&mut self, cancel: CancelToken) {
+        self.cancel = cancel;
+    }
+
     /// The next sample; None at the end of the stream or after an error, which [`Running::error`] then holds.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Unprocessable`] when nothing comes for longer than the stall limit.
+    /// [`crate::error::Kind::Unprocessable`] when nothing comes for longer than the stall limit,
+    /// [`crate::error::Kind::Unavailable`] once it is cancelled.
     pub fn pull(&mut self) -> Result<Option<gst::Sample>> {
         let begun = Instant::now();
         let patience = if self.started { self.stall } else { self.stall.min(OPEN) };
         let mut failed: Option<Instant> = None;
         loop {
+            self.cancel.check()?;
             let sample = self.sink.try_pull_sample(gst::ClockTime::from_mseconds(LOOK.as_millis() as u64));
             self.read_bus();
             if sample.is_some() {
@@ -118,6 +128,7 @@ impl Running {
     pub fn preroll(&mut self) -> Result<bool> {
         let begun = Instant::now();
         loop {
+            self.cancel.check()?;
             let (outcome, _, _) = self.pipeline.state(gst::ClockTime::from_mseconds(LOOK.as_millis() as u64));
             self.read_bus();
             if outcome == Ok(gst::StateChangeSuccess::Success) {

@@ -11,6 +11,7 @@ mod detector;
 mod families;
 mod media;
 mod media_bad;
+mod media_cancel;
 mod media_encode;
 mod media_encode_bad;
 mod media_hard;

@@ -62,14 +62,14 @@ const CRATES: &[(&str, &[&str])] = &[
 /// What each folder or file of `src/` may use of the crate, from the top down; `docs/ARCHITECTURE.md` has the picture.
 const MAY_USE: &[(&str, &str)] = &[
     ("cli", "app config detector engine error eval event frame heap jobs media meter models vision"),
-    ("app", "config detector error event jobs media meter models web"),
+    ("app", "cancel config detector error event jobs media meter models web"),
     ("web", "config detector error event frame jobs media meter still vision"),
-    ("jobs", "config detector error event frame heap media meter vision"),
-    ("detector", "config engine error event frame meter models vision"),
+    ("jobs", "cancel config detector error event frame heap media meter vision"),
+    ("detector", "cancel config engine error event frame meter models vision"),
     // None of these three knows another: what one has for the other goes through `detector` or `jobs`.
-    ("media", "config error frame meter still"),
+    ("media", "cancel config error frame meter still"),
     ("models", "config error event frame vision"),
-    ("engine", "config error frame meter"),
+    ("engine", "cancel config error frame meter"),
     ("eval", "error event frame vision"),
     ("vision", "error event frame still"),
     ("still", "error frame"),
@@ -78,6 +78,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("event", "error"),
     ("frame", "error"),
     ("heap", ""),
+    ("cancel", "error"),
     ("error", ""),
 ];
 
