@@ -4,6 +4,8 @@ import { t } from './i18n.js';
 import { ADDRESS } from './protocol.js';
 import { said } from './said.js';
 
+const PATIENCE = 8000; // milliseconds
+
 export class ApiError extends Error {
   constructor(status, message) {
     super(message);
@@ -17,6 +19,8 @@ export const getVideo = (id) => call('GET', ADDRESS.video(id));
 export const deleteVideo = (id) => call('DELETE', ADDRESS.video(id));
 export const cancelVideo = (id) => call('POST', ADDRESS.cancel(id));
 export const retryVideo = (id) => call('POST', ADDRESS.retry(id));
+export const listCopies = (id) => call('GET', ADDRESS.recordings(id));
+export const deleteRecording = (id) => call('DELETE', ADDRESS.recording(id));
 export const startRecording = (id, choice) => call('POST', ADDRESS.recordings(id), choice);
 export const getSession = () => call('GET', ADDRESS.session);
 export const signOut = () => call('DELETE', ADDRESS.session);
@@ -30,6 +34,15 @@ export const pauseStream = (id) => call('POST', ADDRESS.pauseStream(id));
 export const resumeStream = (id) => call('POST', ADDRESS.resumeStream(id));
 export const recordStream = (id, choice) => call('POST', ADDRESS.streamRecordings(id), choice);
 export const listRecordings = (id, query) => call('GET', ADDRESS.streamRecordings(id, query));
+
+/** Whether the server answers, within a time in which a person would say that it does. */
+export async function isReachable() {
+  try {
+    return (await fetch(ADDRESS.alive, { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) })).ok;
+  } catch {
+    return false;
+  }
+}
 
 /** The sample video as the file it would be had a person chosen it. */
 export const fetchSample = () => fetchFile(ADDRESS.sample);
@@ -77,8 +90,9 @@ export function refusal(status, body) {
   return new ApiError(status, t('error.status', { status }));
 }
 
-/** Nobody is signed in any more: to the sign-in page, which leads back here. */
+/** Nobody is signed in any more: to the sign-in page, which leads back here. Who would ask before leaving is told first. */
 function toSignIn() {
+  document.dispatchEvent(new Event('sg-signed-out'));
   const here = location.pathname + location.search;
   location.assign(`/signin?next=${encodeURIComponent(here)}`);
 }

@@ -72,7 +72,7 @@ export class CameraControls {
   render(state) {
     this.#state = state;
     const on = state.state !== 'off';
-    byId('start').hidden = on;
+    byId('begin').hidden = on;
     byId('start').disabled = !Camera.possible;
     byId('stop').hidden = !on;
     byId('pause').hidden = !on;
@@ -80,7 +80,7 @@ export class CameraControls {
     byId('pause').classList.toggle('playing', !state.paused);
     text(byId('pause').querySelector('span'), t(state.paused ? 'play' : 'pause'));
     byId('snapshot').disabled = state.blank;
-    byId('dark').hidden = on || !state.blank;
+    byId('dark').hidden = !state.blank;
     const stands = this.#stands(state);
     text(byId('state'), t(`live.${stands}`));
     byId('state').dataset.state = stands;

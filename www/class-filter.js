@@ -1,11 +1,13 @@
-// <sg-classes>: a chip for every class that was found so far, with how many are on the shown frame; each can be switched off.
+// <sg-classes>: a chip for every class that was found so far at the threshold, with how many are on the shown frame; each can
+// be switched off.
 
 import { colourOf } from './colours.js';
 import { count } from './format.js';
 import { onLanguage, t } from './i18n.js';
+import { passes } from './track.js';
 
 class ClassFilter extends HTMLElement {
-  #chips = new Map(); // class_id → { box, number }
+  #chips = new Map(); // class_id → { chip, number }
   #hidden = new Set();
   #list = document.createElement('div');
   #none = document.createElement('p');
@@ -32,12 +34,21 @@ class ClassFilter extends HTMLElement {
     this.#none.hidden = false;
   }
 
-  update(labels, counts) {
-    for (const [id, label] of labels) if (!this.#chips.has(id)) this.#add(id, label);
-    for (const [id, { number }] of this.#chips) {
+  /** `track`: labels, best scores and counts. The server keeps more than the threshold lets through; those are no finds. */
+  update(track, frame, threshold) {
+    const counts = track.counts(frame, threshold);
+    let isEmpty = true;
+    for (const [id, best] of track.best) {
+      const isFound = passes(best, threshold);
+      if (isFound && !this.#chips.has(id)) this.#add(id, track.labels.get(id));
+      const entry = this.#chips.get(id);
+      if (!entry) continue;
+      entry.chip.hidden = !isFound;
+      if (isFound) isEmpty = false;
       const words = count(counts.get(id) ?? 0);
-      if (number.textContent !== words) number.textContent = words;
+      if (entry.number.textContent !== words) entry.number.textContent = words;
     }
+    this.#none.hidden = !isEmpty;
   }
 
   #add(id, label) {
@@ -60,11 +71,10 @@ class ClassFilter extends HTMLElement {
     const number = document.createElement('span');
     number.className = 'number';
     chip.append(box, dot, name, number);
-    this.#chips.set(id, { box, number });
+    this.#chips.set(id, { chip, number });
     // In the order of the ids, wherever they turn up in the video.
     const after = [...this.#list.children].find((other) => Number(other.firstChild.dataset.classId) > id);
     this.#list.insertBefore(chip, after ?? null);
-    this.#none.hidden = true;
   }
 }
 

@@ -42,7 +42,7 @@ export class DrawOptions {
 
   /** After a drawing. */
   update(track, frame) {
-    this.#filter.update(track.labels, track.counts(frame, this.options.threshold));
+    this.#filter.update(track, frame, this.options.threshold);
   }
 
   /** The same choice for a recording. */

@@ -24,6 +24,7 @@ export function paint(canvas, picture, track, frame, options) {
   const letters = Math.max(11, Math.round(13 * perCssPixel));
   pen.font = `600 ${letters}px system-ui, sans-serif`;
   pen.textBaseline = 'middle';
+  const named = [];
   track.each(frame, (id, score, x, y, w, h) => {
     if (!passes(score, options.threshold) || options.hidden.has(id)) return;
     const left = options.mirror ? size.width - x - w : x;
@@ -31,8 +32,36 @@ export function paint(canvas, picture, track, frame, options) {
     const colour = colourOf(id);
     outline(pen, box, line, colour.line);
     const words = [options.labels && track.labels.get(id), options.scores && score.toFixed(2)].filter(Boolean).join(' ');
-    if (words) plate(pen, box, words, letters, line, colour, width);
+    if (words) named.push({ box, words, colour });
   });
+  // Over all boxes, and the most certain first, so that it is the less certain one that has to look for another place.
+  const pad = Math.round(letters * 0.35);
+  const taken = [];
+  for (const { box, words, colour } of named.reverse()) {
+    const place = freePlace(box, Math.ceil(pen.measureText(words).width) + 2 * pad, letters + pad, line, width, height, taken);
+    if (!place) continue;
+    taken.push(place);
+    plate(pen, place, words, pad, letters, colour);
+  }
+}
+
+/**
+ * Where a label of this size can stand: above its box, else inside it or below it, at the left or the right. Null where each
+ * of these places would cover another label: two labels on one spot tell nobody anything, and the box has its colour.
+ * `taken`: { left, top, w, h } of the labels that stand.
+ */
+export function freePlace(box, w, h, line, width, height, taken) {
+  const inside = (left) => Math.max(0, Math.min(left, width - w));
+  const lefts = [inside(box.left), inside(box.right - w)];
+  const tops = [box.top - h, box.top + line, box.bottom, box.bottom - line - h];
+  for (const top of tops) {
+    if (top < 0 || top + h > height) continue;
+    for (const left of lefts) {
+      const isFree = taken.every((one) => left >= one.left + one.w || left + w <= one.left || top >= one.top + one.h || top + h <= one.top);
+      if (isFree) return { left, top, w, h };
+    }
+  }
+  return null;
 }
 
 /** Gives the canvas the picture's size, and says by how much the picture is made smaller for it. */
@@ -66,13 +95,7 @@ function outline(pen, { left, top, right, bottom }, line, colour) {
   pen.fillRect(right - line, top, line, h);
 }
 
-function plate(pen, box, words, letters, line, colour, width) {
-  const pad = Math.round(letters * 0.35);
-  const w = Math.ceil(pen.measureText(words).width) + 2 * pad;
-  const h = letters + pad;
-  const left = Math.max(0, Math.min(box.left, width - w));
-  // Above the box where there is room, else inside it: a label outside the picture tells nobody anything.
-  const top = box.top - h >= 0 ? box.top - h : box.top + line;
+function plate(pen, { left, top, w, h }, words, pad, letters, colour) {
   pen.fillStyle = colour.line;
   pen.fillRect(left, top, w, h);
   pen.fillStyle = colour.ink;

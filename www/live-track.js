@@ -6,6 +6,7 @@ import { passes } from './track.js';
 
 export class LiveTrack {
   labels = new Map(); // class_id → label, of all that was found so far
+  best = new Map(); // class_id → its highest score so far
   #event = { frame: -1, time: 0, width: 1, height: 1, detections: [] };
   #size = { width: 1, height: 1 };
 
@@ -13,7 +14,10 @@ export class LiveTrack {
   take(event, picture) {
     this.#event = event;
     this.#size = { width: picture.width, height: picture.height };
-    for (const { class_id: id, label } of event.detections) if (!this.labels.has(id)) this.labels.set(id, String(label));
+    for (const { class_id: id, label, score } of event.detections) {
+      if (!this.labels.has(id)) this.labels.set(id, String(label));
+      if (!(this.best.get(id) >= score)) this.best.set(id, score);
+    }
   }
 
   size() {

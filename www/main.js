@@ -40,14 +40,15 @@ const player = new Player(byId('decoder'), view, {
 const controls = new Controls(player, view);
 
 let models = [];
-let open = null; // { video, track, feed }
+let open = null; // { id, video (null until the server has told of it), track, feed }
 
 // ---- the open video
 
-async function openVideo(id, given = null, file = null) {
-  closeVideo();
-  const turn = (open = { video: given, track: new Track(), feed: null });
-  address(id);
+/** `given`: the video, where it is known; `file`: the very file, where this page has it. `replace`: no new entry of the history. */
+async function openVideo(id, { video: given = null, file = null, replace = false } = {}) {
+  leaveVideo();
+  const turn = (open = { id, video: given, track: new Track(), feed: null });
+  address(id, replace);
   if (!given) {
     try {
       turn.video = await getVideo(id);
@@ -67,13 +68,20 @@ async function openVideo(id, given = null, file = null) {
   setThreshold(video);
   save.open(video, choice);
   list.current = id;
+  uploads.opened(id);
   player.open(video, track, file);
   controls.open(video, track);
   take(video);
   listen(turn);
 }
 
+/** The video is gone, and so is the address at which it was. */
 function closeVideo() {
+  leaveVideo();
+  address(null, true);
+}
+
+function leaveVideo() {
   if (!open) return;
   open.feed?.close();
   open = null;
@@ -84,7 +92,7 @@ function closeVideo() {
   document.body.classList.remove('working');
   document.title = 'Sightglass';
   list.current = null;
-  address(null);
+  save.close();
 }
 
 function listen(turn) {
@@ -193,7 +201,7 @@ function later() {
     if (!open?.video) return;
     controls.update();
     meters.progress(open.track.length);
-    filter.update(open.track.labels, open.track.counts(view.frame, options.threshold));
+    filter.update(open.track, view.frame, options.threshold);
   });
 }
 
@@ -202,7 +210,15 @@ function later() {
 uploads.addEventListener('upload-started', () => message.clear());
 uploads.addEventListener('upload-cancelled', ({ detail }) => message.note(detail));
 uploads.addEventListener('upload-failed', ({ detail }) => message.error(detail));
-uploads.addEventListener('uploaded', ({ detail: { video, file } }) => openVideo(video.id, video, file));
+uploads.addEventListener('uploaded', ({ detail: item }) => {
+  // What is being watched stays. The sample was asked for to be seen, a moment ago.
+  if (!open || (item.direct && !item.interrupted)) openVideo(item.video.id, item);
+  else list.refresh();
+});
+uploads.addEventListener('open-upload', ({ detail: item }) => {
+  message.clear();
+  openVideo(item.video.id, item);
+});
 
 save.addEventListener('save-started', () => message.clear());
 save.addEventListener('save-failed', ({ detail }) => message.error(detail));
@@ -212,8 +228,11 @@ list.addEventListener('open-video', ({ detail: id }) => {
   openVideo(id);
   scrollTo({ top: 0, behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
 });
-list.addEventListener('deleted-video', ({ detail: id }) => open?.video?.id === id && closeVideo());
-list.addEventListener('retried-video', ({ detail: id }) => open?.video?.id === id && again(open));
+list.addEventListener('deleted-video', ({ detail: id }) => {
+  uploads.forget(id);
+  if (open?.id === id) closeVideo();
+});
+list.addEventListener('retried-video', ({ detail: id }) => open?.video && open.id === id && again(open));
 list.addEventListener('act-failed', ({ detail }) => message.error(detail.message));
 list.addEventListener('list-failed', ({ detail }) => message.error(detail.message, 'list'));
 list.addEventListener('list-answered', () => message.clear('list'));
@@ -223,14 +242,15 @@ byId('retry').onclick = () =>
   change(async (id) => {
     const video = await retryVideo(id);
     message.clear('failed');
-    if (open?.video.id === id) again(open);
+    if (open?.id === id) again(open);
     return video;
   });
 
 async function change(call) {
   const turn = open;
+  if (!turn?.video) return; // closed in the meantime, or not here yet
   try {
-    const video = await call(turn.video.id);
+    const video = await call(turn.id);
     if (open === turn) take(video);
   } catch (error) {
     message.error(error.message);
@@ -241,13 +261,22 @@ const chooser = byId('language');
 chooser.value = language();
 chooser.onchange = () => setLanguage(chooser.value);
 
-// A link to the page with the video in it comes back to the same video after a reload.
-function address(id) {
+// The address names the open video: a link or a reload comes back to it, and Back to what was there before.
+function address(id, replace) {
   const url = new URL(location.href);
+  if (url.searchParams.get('video') === id) return;
   if (id) url.searchParams.set('video', id);
   else url.searchParams.delete('video');
-  history.replaceState(null, '', url);
+  history[replace ? 'replaceState' : 'pushState'](null, '', url);
 }
+
+addEventListener('popstate', () => {
+  const wanted = new URLSearchParams(location.search).get('video');
+  if (wanted === (open?.id ?? null)) return;
+  message.clear();
+  if (wanted) openVideo(wanted, { replace: true });
+  else leaveVideo();
+});
 
 async function start() {
   const wanted = new URLSearchParams(location.search).get('video');

@@ -40,7 +40,7 @@ export class Meters {
   progress(known) {
     const { state, frames_done: told, frames_total: total, detect_fps: fps } = this.#video;
     const done = Math.max(known, told ?? 0);
-    text(byTest('frames'), total ? `${done} / ${total}` : String(done));
+    grouped(byTest('frames'), total ? `${done} / ${total}` : String(done));
     text(byTest('left'), isActive(state) && fps > 0 && total ? span(Math.max(0, total - done) / fps) : '–');
     const bar = byId('done');
     bar.max = total || Math.max(1, done);
@@ -56,6 +56,19 @@ export class Meters {
     if (model) facts.push([model.provider, model.precision].filter(Boolean).join(' '));
     return facts.join(' · ');
   }
+}
+
+/** Long numbers in groups of three. The gaps are the style's: as text they stay numbers that a program can read. */
+function grouped(element, words) {
+  if (element.textContent === words) return;
+  const groups = words.split(/(?<=\d)(?=(?:\d{3})+(?!\d))/);
+  const rest = groups.slice(1).map((digits) => {
+    const group = document.createElement('span');
+    group.className = 'group';
+    group.textContent = digits;
+    return group;
+  });
+  element.replaceChildren(groups[0], ...rest);
 }
 
 // Screen readers and selections are left alone when nothing has changed.

@@ -4,7 +4,7 @@ import { DrawOptions } from './draw-options.js';
 import { toggleFull } from './full-screen.js';
 import { t } from './i18n.js';
 import { LiveTrack } from './live-track.js';
-import { figures } from './network-tile.js';
+import { figures, whyDark } from './network-tile.js';
 import { saveSnapshot } from './snapshot.js';
 import { StreamPictures } from './stream-pictures.js';
 import { View } from './view.js';
@@ -56,6 +56,9 @@ export class NetworkLarge {
     byId('large-state').textContent = t(`live.${stream.state}`);
     byId('large-state').dataset.state = stream.state;
     byId('large-facts').textContent = figures(stream);
+    const why = whyDark(stream);
+    byId('large-why').hidden = !why;
+    if (byId('large-why').textContent !== why) byId('large-why').textContent = why;
     this.#record.update(stream);
   }
 

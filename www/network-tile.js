@@ -70,7 +70,7 @@ export class NetworkTile {
     this.#part('tile-view').setAttribute('aria-label', t('network.view.of', { name }));
     text(this.#part('tile-figures'), state === LIVE.live ? figures(stream) : '');
     text(this.element.querySelector('.address'), stream.url ?? '');
-    const why = this.#why(stream);
+    const why = whyDark(stream);
     this.#part('tile-why').hidden = !why;
     text(this.#part('tile-why'), why);
     const button = this.#part('tile-pause');
@@ -101,14 +101,6 @@ export class NetworkTile {
   #show(event, picture) {
     this.#track.take(event, picture);
     this.#view.show(event.frame, picture);
-  }
-
-  #why({ state, error, retry_at: retry }) {
-    if (state === LIVE.connecting) return t('network.connecting');
-    if (state !== LIVE.reconnecting && state !== LIVE.ended) return '';
-    const words = error ? said(error) : '';
-    const left = (Date.parse(retry ?? '') - Date.now()) / 1000;
-    return left > 0 ? t('network.retry', { words, span: span(left) }) : words;
   }
 
   #ask(sure) {
@@ -142,6 +134,15 @@ export class NetworkTile {
     button.setAttribute('aria-label', words);
     button.title = words;
   }
+}
+
+/** Why a camera shows no picture, and when it is tried again; '' while it shows one. */
+export function whyDark({ state, error, retry_at: retry }) {
+  if (state === LIVE.connecting) return t('network.connecting');
+  if (state !== LIVE.reconnecting && state !== LIVE.ended) return '';
+  const words = error ? said(error) : '';
+  const left = (Date.parse(retry ?? '') - Date.now()) / 1000;
+  return left > 0 ? t('network.retry', { words, span: span(left) }) : words;
 }
 
 /** Frames a second, latency, what was skipped: as the server tells it. */

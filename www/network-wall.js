@@ -84,7 +84,7 @@ class NetworkWall extends HTMLElement {
     button.disabled = true;
     try {
       const chosen = this.#model(model.value);
-      const wish = { url: url.value.trim(), threshold: leastThreshold(chosen) };
+      const wish = { url: withScheme(url.value.trim()), threshold: leastThreshold(chosen) };
       if (name.value.trim()) wish.name = name.value.trim();
       if (chosen) wish.model = chosen.name;
       await addStream(wish);
@@ -144,6 +144,9 @@ class NetworkWall extends HTMLElement {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }
+
+// What is typed as 192.168.1.20/stream1 or camera:554/x is nearly always meant as RTSP.
+const withScheme = (address) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `rtsp://${address.replace(/^\/+/, '')}`);
 
 async function everyStream() {
   const all = [];

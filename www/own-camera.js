@@ -45,6 +45,7 @@ export class OwnCamera {
     this.#message = message;
     this.#draw = new DrawOptions(byId('work'), () => this.#redraw());
     this.#view = new View(byId('view'), this.#draw.options);
+    this.#view.reset(this.#track, { width: 640, height: 480 }); // the shape of most cameras
     this.#camera = new Camera(byId('eye'), { gone: () => this.#gone(), changed: () => this.#listCameras() });
     const asked = new URLSearchParams(location.search);
     const only = ['webrtc', 'jpeg'].find((way) => way === asked.get('transport'));
@@ -206,7 +207,7 @@ export class OwnCamera {
     requestAnimationFrame(() => {
       this.#planned = false;
       this.#draw.update(this.#track, this.#view.frame);
-      if (!byId('dark').hidden || !byId('pill').hidden) this.#render();
+      if (!byId('pill').hidden) this.#render();
     });
   }
 

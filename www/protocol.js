@@ -39,6 +39,7 @@ export const isActive = (state) => state === STATE.queued || state === STATE.run
 const part = encodeURIComponent;
 
 export const ADDRESS = Object.freeze({
+  alive: '/healthz',
   models: '/api/models',
   session: '/api/session',
   sample: '/sample.mp4',

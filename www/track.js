@@ -8,6 +8,7 @@ export class Track {
   length = 0; // frames known, always 0..length-1 without a hole
   complete = false; // no further frame will come
   labels = new Map(); // class_id → label, in the order in which they were first seen
+  best = new Map(); // class_id → its highest score so far
   #times = new Float64Array(1024);
   #ends = new Uint32Array(1024); // detections of frame i are #ends[i-1]..#ends[i]
   #boxes = new Float32Array(4096);
@@ -30,6 +31,7 @@ export class Track {
       this.#classes[first + i] = found.class_id;
       this.#scores[first + i] = found.score;
       if (!this.labels.has(found.class_id)) this.labels.set(found.class_id, String(found.label));
+      if (!(this.best.get(found.class_id) >= found.score)) this.best.set(found.class_id, found.score);
     });
     const size = this.#sizes.at(-1);
     if (size?.width !== event.width || size.height !== event.height) {

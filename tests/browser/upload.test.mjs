@@ -1,4 +1,5 @@
-// From a file to an open video: progress, cancelling, pressing twice, dropping, the sample, and files that are no videos.
+// From a file to an open video: progress, cancelling, dropping, the sample, and files that are no videos. Several files and
+// broken connections: queue.test.mjs.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -57,8 +58,7 @@ test('the upload says how far it is and how fast, and can be cancelled', async (
   await slowDown(150_000);
   await upload(page, SHAPES);
   await waitProgress(1);
-  assert.ok(await hook(page, 'choose').isHidden());
-  await page.waitForFunction(() => /\d+% · .+ of .+ · \S+ KB\/s/.test(document.querySelector('sg-upload .amount').textContent));
+  await page.waitForFunction(() => /\d+% · .+ of .+ · \S+ KB\/s/.test(document.querySelector('[data-testid=queue] .amount').textContent));
   const early = await hook(page, 'upload-progress').evaluate((bar) => bar.value);
   await waitProgress(early + 10);
   await hook(page, 'upload-cancel').click();
@@ -71,30 +71,6 @@ test('the upload says how far it is and how fast, and can be cancelled', async (
   await upload(page, SHAPES);
   await waitFrame(page, 1);
   assert.ok(await hook(page, 'message').isHidden(), 'the word of the cancelled upload is still there');
-  assert.equal((await videos()).length, 1);
-});
-
-test('nothing can be started twice while an upload runs', async () => {
-  page = await openPage(browser, service);
-  await slowDown(150_000);
-  const posts = [];
-  page.on('request', (request) => request.method() === 'POST' && posts.push(request.url()));
-  await upload(page, SHAPES);
-  await waitProgress(1);
-  const state = await page.evaluate(() =>
-    [...document.querySelectorAll('sg-upload .idle :is(button, input, select)')].map((control) => control.disabled),
-  );
-  assert.ok(state.every(Boolean), 'a control of the drop zone still works');
-  await page.evaluate(() => {
-    document.querySelector('[data-testid=sample]').click();
-    document.querySelector('[data-testid=choose]').click();
-    const files = new DataTransfer();
-    files.items.add(new File(['x'], 'second.mp4', { type: 'video/mp4' }));
-    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }));
-  });
-  await slowDown(-1);
-  await waitFrame(page, 1);
-  assert.equal(posts.length, 1);
   assert.equal((await videos()).length, 1);
 });
 
