@@ -7,6 +7,7 @@ mod access;
 mod body;
 mod camera;
 mod detections;
+mod error_page;
 mod events;
 mod health;
 mod images;
@@ -158,6 +159,7 @@ pub async fn run(listener: TcpListener, web: Arc<Web>) -> Result<()> {
         let (web, routes) = (web.clone(), routes.clone());
         async move {
             let host = host(&request);
+            let is_page_wanted = error_page::is_wanted(&request);
             request.extensions_mut().insert(visitor);
             let mut response = match web.access.refuse(visitor, host.as_ref(), &request) {
                 Some(refusal) => {
@@ -169,6 +171,9 @@ pub async fn run(listener: TcpListener, web: Arc<Web>) -> Result<()> {
                     Err(never) => match never {},
                 },
             };
+            if is_page_wanted {
+                response = error_page::instead(response);
+            }
             pages::secure(response.headers_mut(), host.as_ref());
             web.meter.http_requests.get_or_create(&StatusLabel { status: response.status().as_u16() }).inc();
             response

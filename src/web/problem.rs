@@ -9,6 +9,7 @@ use warp::{
     reply::Response,
 };
 
+use super::error_page::Detail;
 use crate::{
     error::{Error, Kind, Result},
     fault,
@@ -55,6 +56,7 @@ pub fn response(error: &Error) -> Response {
     let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = Response::new(bytes::Bytes::from(body).into());
     *response.status_mut() = status;
+    response.extensions_mut().insert(Detail(error.detail.clone()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if error.kind == Kind::Unauthorized {

@@ -14,6 +14,7 @@ mod command_line;
 mod command_pictures;
 mod darknet;
 mod default_models;
+mod error_pages;
 mod eval;
 mod eval_pycocotools;
 mod eval_shared;
