@@ -88,6 +88,7 @@ function leaveVideo() {
   player.close();
   message.clear('lost');
   message.clear('silent');
+  message.clear('failed');
   byId('work').hidden = true;
   document.body.classList.remove('working');
   document.title = 'Sightglass';
@@ -268,6 +269,19 @@ function address(id, replace) {
   if (id) url.searchParams.set('video', id);
   else url.searchParams.delete('video');
   history[replace ? 'replaceState' : 'pushState'](null, '', url);
+}
+
+// To the start without leaving the page, so that uploads go on.
+for (const link of document.querySelectorAll('header a[href="/"]')) {
+  link.addEventListener('click', (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return; // for a tab of its own
+    event.preventDefault();
+    message.clear();
+    leaveVideo();
+    address(null, false);
+    list.refresh();
+    scrollTo(0, 0);
+  });
 }
 
 addEventListener('popstate', () => {

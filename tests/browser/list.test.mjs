@@ -38,6 +38,7 @@ test('the list survives reload and restart, opens and deletes', async () => {
   const first = await openId(page);
   await waitDone(page);
   await upload(page, fixture('numbered-vfr.mp4'));
+  await hook(page, 'upload-open').click(); // what is open is not replaced
   await page.waitForFunction((id) => new URLSearchParams(location.search).get('video') !== id, first);
   await waitDone(page);
   await waitRows(page, 2);
@@ -131,6 +132,95 @@ test('the word of a lost connection goes away by itself', async () => {
   await page.locator('[role=alert]').waitFor();
   await service.start();
   await page.waitForFunction(() => document.querySelector('sg-message').hidden);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+const opened = (page) => page.evaluate(() => document.querySelector('[data-testid=view]').checkVisibility() && document.getElementById('name').textContent);
+const waitOpened = (page, name) =>
+  page.waitForFunction((wanted) => {
+    const isOpen = document.querySelector('[data-testid=view]').checkVisibility();
+    return wanted ? isOpen && document.getElementById('name').textContent === wanted : !isOpen;
+  }, name);
+
+test('Back and Forward go through what was open, and the address of each comes back to it', async () => {
+  for (const { id } of (await service.json('/api/videos')).items) await fetch(new URL(`/api/videos/${id}`, service.url), { method: 'DELETE' });
+  const page = await openPage(browser, service);
+  await upload(page, fixture('numbered.mp4'), fixture('numbered-odd.mp4'));
+  await waitOpened(page, 'numbered.mp4');
+  const first = page.url();
+  await waitRows(page, 2);
+  await hook(page, 'videos').locator('.open', { hasText: 'numbered-odd.mp4' }).click();
+  await waitOpened(page, 'numbered-odd.mp4');
+  assert.notEqual(page.url(), first);
+
+  await page.goBack();
+  await waitOpened(page, 'numbered.mp4');
+  await waitFrame(page, 1);
+  assert.equal(page.url(), first);
+  await page.goBack();
+  await waitOpened(page, null);
+  assert.ok(await page.locator('.hero').isVisible());
+  assert.ok(!page.url().includes('video='));
+  await page.goForward();
+  await waitOpened(page, 'numbered.mp4');
+  await page.goForward();
+  await waitOpened(page, 'numbered-odd.mp4');
+  // The logo and "Videos" lead to the start, too, and Back from there.
+  await page.locator('nav a[href="/"]').click();
+  await waitOpened(page, null);
+  await page.goBack();
+  await waitOpened(page, 'numbered-odd.mp4');
+
+  await page.goto(first);
+  await waitOpened(page, 'numbered.mp4');
+  // One that was deleted leaves no entry that opens nothing.
+  await hook(page, 'videos').locator('li[aria-current] [data-testid=delete]').click();
+  await hook(page, 'delete-sure').click();
+  await waitOpened(page, null);
+  assert.ok(!page.url().includes('video='));
+  assert.equal(await opened(page), false);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test('a button of the video that is pressed when none is open does nothing', async () => {
+  const page = await openPage(browser, service);
+  await page.evaluate(() => {
+    document.getElementById('stop').click();
+    document.getElementById('retry').click();
+  });
+  await page.waitForLoadState('networkidle');
+  assert.ok(await hook(page, 'message').isHidden());
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test('the columns of the list line up, also where a row has more buttons', async () => {
+  const page = await openPage(browser, service);
+  await upload(page, long.files[0]);
+  await waitFramesDone(page, 5);
+  await hook(page, 'stop').click();
+  await page.locator('[data-testid=videos] [data-state=cancelled]').waitFor();
+  await upload(page, fixture('numbered.mp4'));
+  await page.waitForFunction(() => [...document.querySelectorAll('[data-testid=videos] .badge')].some(({ dataset }) => dataset.state === 'done'));
+  const lefts = (selector) =>
+    page.evaluate((what) => [...document.querySelectorAll(`[data-testid=videos] li ${what}`)].map((one) => Math.round(one.getBoundingClientRect().left)), selector);
+  const line = async () => {
+    for (const what of ['.badge', '.facts']) {
+      const all = await lefts(what);
+      assert.ok(all.length >= 2);
+      assert.equal(new Set(all).size, 1, `${what}: ${all}`);
+    }
+  };
+  await line();
+  await hook(page, 'videos').locator('[data-testid=delete]').first().click();
+  await hook(page, 'delete-sure').waitFor();
+  await line();
+  // What voice control hears is what can be read (WCAG 2.5.3).
+  await page.keyboard.press('Escape');
+  const retry = hook(page, 'videos').locator('li', { hasText: 'long.mp4' }).getByRole('button', { name: /^Try again/ });
+  assert.equal(await retry.getAttribute('aria-label'), 'Try again: long.mp4');
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });

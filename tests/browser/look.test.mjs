@@ -11,10 +11,12 @@ import { ROOT, SHIPPED, Service, fixture } from './harness/service.mjs';
 let service;
 let browser;
 let video;
+let other; // of a format that browsers do not play
 before(async () => {
   service = await Service.started(SHIPPED);
   browser = await openBrowser();
   const body = await readFile(join(ROOT, 'www/sample.mp4'));
+  other = await service.json('/api/videos?name=not%20for%20browsers.avi', { method: 'POST', body: await readFile(fixture('numbered.avi')) });
   video = await service.json('/api/videos?name=a%20video%20with%20quite%20a%20long_name_that_does_not_break.mp4', { method: 'POST', body });
 });
 after(async () => {
@@ -90,7 +92,7 @@ test('a refusal is said in Chinese', async () => {
   for (const name of ['junk.mp4', 'empty.mp4', 'audio-only.mp4', 'encrypted.mp4', 'no-moov.mp4']) {
     await upload(page, fixture(name));
     await page.locator('[role=alert]').waitFor();
-    const said = (await page.locator('[role=alert] p').innerText()).replace(/MP4|MOV|MKV|WebM|AVI|MPEG-TS|DRM|moov|untrunc/g, '');
+    const said = (await page.locator('[role=alert] p').innerText()).replace(`${name}：`, '').replace(/MP4|MOV|MKV|WebM|AVI|MPEG-TS|DRM|moov|untrunc/g, '');
     assert.match(said, HAN);
     assert.doesNotMatch(said, /[a-z]{3}/i, name);
   }
@@ -202,6 +204,67 @@ test('nothing goes beyond the width of a phone, and fingers find the buttons', a
       }
       await close(page);
     }
+  }
+});
+
+// What a person sees without scrolling, on a laptop and on a phone that is held sideways.
+const WINDOWS = [[1280, 800], [1366, 768], [1440, 900], [844, 390], [390, 844]];
+
+const isInSight = (page, name) =>
+  hook(page, name).evaluate((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    const under = document.querySelector('.top').getBoundingClientRect().bottom;
+    const middle = element.getBoundingClientRect();
+    const at = document.elementFromPoint(middle.left + middle.width / 2, middle.top + middle.height / 2);
+    return { isInSight: top >= under - 1 && bottom <= innerHeight && element.contains(at), top, bottom, under, innerHeight };
+  });
+
+async function inSight(page, ...names) {
+  for (const name of names) {
+    const where = await isInSight(page, name);
+    assert.ok(where.isInSight, `${name} is not in sight: ${JSON.stringify(where)}`);
+  }
+}
+
+for (const [width, height] of WINDOWS) {
+  test(`picture and controls are in sight together at ${width}x${height}`, async () => {
+    for (const lang of ['en', 'zh']) {
+      const page = await open({ path: `/?lang=${lang}&video=${video.id}`, viewport: { width, height } });
+      await inSight(page, 'view', 'pause', 'seek');
+      await close(page);
+    }
+    // A file that this browser cannot play: the server's pictures, with a word on that.
+    const page = await open({ path: `/?video=${other.id}`, viewport: { width, height } });
+    await hook(page, 'source').waitFor({ state: 'attached' });
+    await page.waitForFunction(() => !document.querySelector('[data-testid=source]').hidden);
+    await inSight(page, 'view', 'pause', 'seek');
+    await close(page);
+  });
+
+  test(`the camera is started from within its picture at ${width}x${height}`, async () => {
+    for (const lang of ['en', 'zh']) {
+      const page = await open({ path: `/camera?lang=${lang}`, viewport: { width, height } });
+      await inSight(page, 'start');
+      const isInside = await hook(page, 'start').evaluate((button) => Boolean(button.closest('.glass')));
+      assert.ok(isInside, 'it is not in the picture');
+      await close(page);
+    }
+  });
+}
+
+test('what can be read on a button is in the name by which voice control calls it', async () => {
+  const paths = [`/?video=${video.id}`, '/camera', '/camera?tab=network', '/image'];
+  for (const path of [...paths, ...paths.map((one) => `${one}${one.includes('?') ? '&' : '?'}lang=zh`)]) {
+    const page = await open({ path });
+    const wrong = await page.evaluate(() => {
+      const plain = (words) => words.toLowerCase().replace(/\s+/g, ' ').trim();
+      return [...document.querySelectorAll('button[aria-label], a[aria-label], select[aria-label]')]
+        .filter((element) => element.checkVisibility() && !element.matches('select') && /\p{L}/u.test(element.innerText))
+        .filter((element) => !plain(element.getAttribute('aria-label')).includes(plain(element.innerText)))
+        .map((element) => `${element.innerText} is named ${element.getAttribute('aria-label')}`);
+    });
+    assert.deepEqual(wrong, []);
+    await close(page);
   }
 });
 

@@ -1,4 +1,5 @@
-// Save as video: not before every frame is detected, then with progress, then a file that plays.
+// Save as video: not before every frame is detected, then with progress, then a file that plays. Copies are found again after
+// a reload, can be deleted, and one in work can be cancelled.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -80,6 +81,73 @@ test('the annotated video is saved, as AVI and as MP4', async () => {
     assert.ok(await hook(page, 'save-link').isVisible());
     assert.ok(await hook(page, 'save').isEnabled());
   }
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+const copies = (page) => hook(page, 'copies').locator('li');
+const waitCopies = (page, ...states) =>
+  page.waitForFunction(
+    (wanted) => [...document.querySelectorAll('[data-testid=copies] li')].map((li) => li.dataset.state).join() === wanted,
+    states.join(),
+  );
+
+test('copies are listed after a reload, and can be downloaded and deleted', async () => {
+  const [{ id }] = (await service.json('/api/videos')).items;
+  const page = await openPage(browser, service, { path: `/?video=${id}`, acceptDownloads: true });
+  await waitCopies(page, 'done', 'done'); // of the test before
+  assert.match(await copies(page).first().innerText(), /MP4.*MB/s);
+  const coming = page.waitForEvent('download');
+  await copies(page).last().locator('a').click();
+  assert.match((await coming).suggestedFilename(), /^holiday in .*\.avi$/);
+
+  // Another video and back: the list is that of the open one.
+  await hook(page, 'sample').click();
+  await page.waitForFunction(() => document.getElementById('name').textContent === 'sample.mp4');
+  await waitCopies(page);
+  await page.goBack();
+  await waitCopies(page, 'done', 'done');
+
+  await copies(page).first().locator('[data-testid=copy-remove]').click();
+  await waitCopies(page, 'done');
+  const { items } = await service.json(`/api/videos/${id}/recordings`);
+  assert.deepEqual(items.map(({ format }) => format), ['avi']);
+  await page.reload();
+  await waitCopies(page, 'done');
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test('a copy in work is followed after a reload, and can be cancelled', async () => {
+  const { items } = await service.json('/api/videos');
+  const { id } = items.find(({ name }) => name.startsWith('holiday'));
+  const page = await openPage(browser, service, { path: `/?video=${id}`, acceptDownloads: true });
+  await waitCopies(page, 'done');
+  await waitDone(page);
+  await hook(page, 'save').click();
+  await page.waitForFunction(() => /encoding|queued/.test(document.querySelector('[data-testid=copies] li').dataset.state));
+  await page.reload();
+  await waitCopies(page, 'encoding', 'done');
+  assert.ok(await hook(page, 'save').isDisabled());
+  assert.ok(await hook(page, 'save-progress').isVisible());
+  assert.equal(await copies(page).first().locator('[data-testid=copy-remove]').innerText(), 'Cancel');
+  await copies(page).first().locator('[data-testid=copy-remove]').click();
+  await waitCopies(page, 'done');
+  assert.equal((await service.json(`/api/videos/${id}/recordings`)).items.length, 1);
+  assert.ok(await hook(page, 'save').isEnabled());
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test('a copy that somebody else has ordered is listed and is not downloaded by itself', async () => {
+  const { items } = await service.json('/api/videos');
+  const { id } = items.find(({ name }) => name.startsWith('holiday'));
+  await service.json(`/api/videos/${id}/recordings`, { method: 'POST', body: JSON.stringify({ format: 'mp4' }) });
+  const page = await openPage(browser, service, { path: `/?video=${id}`, acceptDownloads: true });
+  let downloads = 0;
+  page.on('download', () => (downloads += 1));
+  await waitCopies(page, 'done', 'done');
+  assert.equal(downloads, 0);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
