@@ -16,6 +16,7 @@ export class Controls {
   #time = byId('time');
   #pill = byId('pill');
   #source = byId('source');
+  #method = byId('method');
   #rate = byId('rate');
   #dragging = false;
 
@@ -80,8 +81,12 @@ export class Controls {
     this.#pill.hidden = !words;
     if (words && this.#pill.textContent !== words) this.#pill.textContent = words;
     // Beside the picture, not on it: these two may stay for as long as the video plays.
-    const { fromServer, playing, rate } = this.#player;
+    const { fromServer, method, why, playing, rate } = this.#player;
     this.#source.hidden = !fromServer;
+    this.#source.title = t(why === 'unproven' || why === 'times' ? 'source.server.unproven' : 'source.server.why');
+    const words = method ? t('method', { method: t(`method.${method}`) }) : '';
+    if (this.#method.textContent !== words) this.#method.textContent = words;
+    this.#method.dataset.frameMethod = method ?? '';
     const slow = playing && rate < 0.99;
     if (slow) this.#rate.hidden = false;
     if (this.#track.complete) this.#rate.hidden = true;

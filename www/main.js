@@ -4,6 +4,8 @@ import { cancelVideo, getVideo, listModels, retryVideo } from './api.js';
 import './class-filter.js';
 import { Controls } from './controls.js';
 import { Feed } from './feed.js';
+import { KIND } from './file-kind.js';
+import { provenMethod } from './frame-proof.js';
 import { language, setLanguage, t, translate } from './i18n.js';
 import './message.js';
 import { Meters } from './meters.js';
@@ -296,6 +298,7 @@ async function start() {
   const wanted = new URLSearchParams(location.search).get('video');
   document.body.classList.toggle('working', Boolean(wanted)); // no welcome that is gone a moment later
   list.refresh();
+  provenMethod(KIND.mp4); // what most videos will need
   try {
     models = (await listModels()).filter(({ task }) => task === 'detect');
     uploads.models = models;

@@ -1,6 +1,9 @@
 // Playing one video: which source the pictures come from, and what the person asked for. The browser's decoder is tried
-// first; where it cannot, the server's pictures take over at the same frame.
+// first, by the method that is proven in this browser for this kind of file; where there is none or the browser cannot
+// play the file, the server's pictures take over at the same frame.
 
+import { kindOf } from './file-kind.js';
+import { provenMethod } from './frame-proof.js';
 import { PictureSource } from './picture-source.js';
 import { ADDRESS } from './protocol.js';
 import { VideoSource } from './video-source.js';
@@ -9,6 +12,8 @@ export class Player {
   playing = false;
   waiting = false;
   fromServer = false;
+  method = null; // of PictureTap, or 'server'; null while it is not known
+  why = null; // of pictures from the server: 'unproven', or what VideoSource says
   rate = 1;
   #element;
   #view;
@@ -32,16 +37,28 @@ export class Player {
     this.#video = video;
     this.#track = track;
     this.#address = file ? URL.createObjectURL(file) : null;
-    if (VideoSource.possible) {
-      this.#source = new VideoSource(this.#element, track, this.#address ?? ADDRESS.source(video.id), {
-        ...this.#sourceHooks(),
-        blocked: () => this.pause(),
-        unable: () => this.#takeFromServer(),
-      });
-    } else {
-      this.#takeFromServer();
+    this.#change({ playing: true });
+    this.#choose(file);
+  }
+
+  async #choose(file) {
+    const video = this.#video;
+    const address = ADDRESS.source(video.id);
+    const kind = await kindOf(video.content_type, file ?? address);
+    const { method } = await provenMethod(kind);
+    if (video !== this.#video || this.#source) return; // closed, or another one, in the meantime
+    if (method === null) {
+      this.#takeFromServer(kind ? 'unproven' : 'format');
+      return;
     }
-    this.play();
+    this.#source = new VideoSource(this.#element, this.#track, this.#address ?? address, method, {
+      ...this.#sourceHooks(),
+      blocked: () => this.pause(),
+      unable: (why) => this.#takeFromServer(why),
+    });
+    this.#change({ method, why: null });
+    if (this.#goal >= 0) this.#source.seek(this.#goal);
+    if (this.playing) this.#source.play();
   }
 
   close() {
@@ -50,7 +67,8 @@ export class Player {
     if (this.#address) URL.revokeObjectURL(this.#address);
     this.#address = null;
     this.#goal = -1;
-    this.#change({ playing: false, waiting: false, fromServer: false, rate: 1 });
+    this.#video = null;
+    this.#change({ playing: false, waiting: false, fromServer: false, method: null, why: null, rate: 1 });
   }
 
   toggle() {
@@ -59,9 +77,9 @@ export class Player {
   }
 
   play() {
-    if (!this.#source) return;
+    if (!this.#video) return;
     if (this.#track.complete && this.frame >= this.#track.length - 1 && this.#track.length > 1) this.#go(0);
-    this.#source.play();
+    this.#source?.play();
     this.#change({ playing: true });
   }
 
@@ -72,11 +90,11 @@ export class Player {
 
   /** Seconds are cut to what is detected. */
   seek(seconds) {
-    if (this.#source && this.#track.length) this.#go(this.#track.frameAt(Math.max(0, seconds)));
+    if (this.#video && this.#track.length) this.#go(this.#track.frameAt(Math.max(0, seconds)));
   }
 
   step(count) {
-    if (!this.#source || !this.#track.length) return;
+    if (!this.#video || !this.#track.length) return;
     if (this.playing) this.pause();
     this.#go(Math.max(0, Math.min(this.#track.length - 1, this.frame + count)));
   }
@@ -98,7 +116,7 @@ export class Player {
 
   #go(frame) {
     this.#goal = frame;
-    this.#source.seek(frame);
+    this.#source?.seek(frame);
   }
 
   #sourceHooks() {
@@ -115,14 +133,14 @@ export class Player {
     };
   }
 
-  #takeFromServer() {
+  #takeFromServer(why) {
     if (this.fromServer) return;
     const from = Math.max(0, this.frame);
     this.#source?.close();
     this.fromServer = true;
     this.#source = new PictureSource(this.#video.id, this.#track, from, this.#sourceHooks());
     if (this.playing) this.#source.play();
-    this.#change({ waiting: false, rate: 1 });
+    this.#change({ waiting: false, method: 'server', why, rate: 1 });
   }
 
   #change(what) {

@@ -9,6 +9,7 @@ const MARGIN = 0.3; // seconds that must be known ahead before a waiting video p
 const STRANGERS = 30; // so many unknown pictures in a row: browser and server do not see the same timeline
 const STALLED = 5; // seconds without progress after which the browser is taken not to get any further
 const SLOWEST = 0.1;
+const INSIDE = 0.001; // seconds; less than the tolerance of Track.frameOf
 
 export class VideoSource {
   #video;
@@ -30,25 +31,24 @@ export class VideoSource {
   #watch = 0;
   #off = new AbortController();
 
-  static get possible() {
-    return PictureTap.possible;
-  }
-
-  /** hooks: show(frame, picture), waiting(bool), ended(), blocked(), unable() */
-  constructor(video, track, address, hooks) {
+  /**
+   * `method`: of the tap. hooks: show(frame, picture), waiting(bool), ended(), blocked(), unable(why). Why it cannot go on:
+   * 'format', 'times' (they are those of no frame), 'slow' or 'stalled'.
+   */
+  constructor(video, track, address, method, hooks) {
     this.#video = video;
     this.#track = track;
     this.#hooks = hooks;
     const on = (name, act) => video.addEventListener(name, act, { signal: this.#off.signal });
-    on('error', () => hooks.unable());
-    on('loadedmetadata', () => video.videoWidth === 0 && hooks.unable());
+    on('error', () => hooks.unable('format'));
+    on('loadedmetadata', () => video.videoWidth === 0 && hooks.unable('format'));
     on('seeked', () => this.#landed());
     on('ended', () => this.grew());
     document.addEventListener('visibilitychange', () => this.#drive(), { signal: this.#off.signal });
     this.#watch = setInterval(() => this.#watchdog(), 1000);
     video.playbackRate = 1;
     video.src = address;
-    this.#tap = new PictureTap(video, (picture, time) => this.#offer(picture, time), hooks.unable);
+    this.#tap = new PictureTap(video, method, (picture, time) => this.#offer(picture, time), () => hooks.unable('slow'));
   }
 
   play() {
@@ -136,7 +136,7 @@ export class VideoSource {
     this.#strangers += 1;
     const pastTheEnd = time > this.#track.lastTime;
     if (pastTheEnd && this.#wanted) this.#finish();
-    else if ((!this.#wanted && !this.#seeking) || this.#strangers >= STRANGERS) this.#hooks.unable();
+    else if ((!this.#wanted && !this.#seeking) || this.#strangers >= STRANGERS) this.#hooks.unable('times');
   }
 
   #hold(held) {
@@ -178,11 +178,12 @@ export class VideoSource {
     this.#video.currentTime = this.#inside(frame);
   }
 
-  // Into the frame, not to its very beginning: by rounding, that may still be the frame before.
+  // Into the frame, not to its very beginning: by rounding, that may still be the frame before. But not far: Firefox gives
+  // the picture that a seek has found the time that was sought.
   #inside(frame) {
     const start = this.#track.time(frame);
     const end = frame + 1 < this.#track.length ? this.#track.time(frame + 1) : this.#video.duration;
-    return Number.isFinite(end) && end > start ? start + Math.min(0.005, (end - start) / 2) : start;
+    return Number.isFinite(end) && end > start ? start + Math.min(INSIDE, (end - start) / 2) : start;
   }
 
   #landed() {
@@ -207,6 +208,6 @@ export class VideoSource {
     const moves = video.currentTime !== this.#stillAt;
     this.#still = moves || video.paused || video.seeking || document.hidden ? 0 : this.#still + 1;
     this.#stillAt = video.currentTime;
-    if (this.#still >= STALLED) this.#hooks.unable();
+    if (this.#still >= STALLED) this.#hooks.unable('stalled');
   }
 }
