@@ -13,6 +13,9 @@ pub struct Error {
     pub cause: Option<String>,
 }
 
+/// What a client of the server reads where a file of the server could not be read or written.
+pub const FILES_FAILED: &str = "The server could not read or write its files; its log says more.";
+
 /// The kinds, each with one HTTP status (see `web::problem`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -77,7 +80,7 @@ impl From<std::io::Error> for Error {
                 Kind::DiskFull,
                 "The server's disk is full: free some space or delete old videos, then try again.",
             ),
-            _ => Error::internal("The server could not read or write its files; its log says more.", error),
+            _ => Error::internal(FILES_FAILED, error),
         }
     }
 }

@@ -16,7 +16,7 @@ pub fn each(named: &[PathBuf], mut work: impl FnMut(&Path) -> Result<()>) -> Res
     let mut one = |input: &Path| {
         count += 1;
         if let Err(error) = work(input) {
-            eprintln!("{}: {}", input.display(), error.full());
+            eprintln!("{}: {}", input.display(), super::log::text(&error));
             failed += 1;
         }
     };

@@ -141,7 +141,7 @@ impl Encoder {
         };
         if let Err(error) = encoder.pipeline.set_state(gst::State::Playing) {
             encoder.check()?;
-            return Err(Error::internal("The server could not start to write the video.", error));
+            return Err(Error::internal("The video could not be written.", error));
         }
         Ok(encoder)
     }
@@ -186,7 +186,7 @@ impl Encoder {
             buffer.set_duration(length);
         }
         if let Err(flow) = self.source.push_buffer(buffer) {
-            self.wait(|_| false).and(Err(Error::internal("The server could not write the video.", flow)))?;
+            self.wait(|_| false).and(Err(Error::internal("The video could not be written.", flow)))?;
         }
         self.frames += 1;
         Ok(())
@@ -200,7 +200,9 @@ impl Encoder {
         if self.frames == 0 {
             return Err(Error::internal("There is no picture to write into the video.", "finish without a frame"));
         }
-        self.source.end_of_stream().map_err(|flow| Error::internal("The server could not end the video.", flow))?;
+        self.source
+            .end_of_stream()
+            .map_err(|flow| Error::internal("The video could not be written to its end.", flow))?;
         self.wait(|_| false)?;
         self.finished = true;
         Ok(())
@@ -283,7 +285,7 @@ impl Progress {
         if self.since.elapsed() > STALL {
             return Err(Error::internal(
                 "The video encoder stopped working.",
-                format!("nothing written for {STALL:?}"),
+                format!("nothing written for {} s", STALL.as_secs()),
             ));
         }
         Ok(())
@@ -323,7 +325,7 @@ fn failure(message: &gst::message::Error) -> Error {
     if error.matches(gst::ResourceError::NoSpaceLeft) || debug.contains(full) {
         return std::io::Error::from(std::io::ErrorKind::StorageFull).into();
     }
-    Error::internal("The server could not write the video.", error)
+    Error::internal("The video could not be written.", error)
 }
 
 fn clock(seconds: f64) -> gst::ClockTime {

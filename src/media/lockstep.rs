@@ -106,12 +106,20 @@ impl Lockstep {
     }
 }
 
+/// GStreamer's words on an error, with the place in its code where they come with one.
+fn failure(message: &gst::message::Error) -> String {
+    match message.debug() {
+        Some(debug) => format!("{} ({debug})", message.error()),
+        None => message.error().to_string(),
+    }
+}
+
 /// Passes errors on, and keeps nothing else.
 fn watch(bus: &gst::Bus, say: SyncSender<Word>) {
     bus.set_sync_handler(move |_, message| {
         match message.view() {
             gst::MessageView::Error(message) => {
-                let _ = say.try_send(Word::Failed(format!("{} ({:?})", message.error(), message.debug())));
+                let _ = say.try_send(Word::Failed(failure(message)));
             }
             gst::MessageView::Warning(message) => {
                 tracing::debug!(warning = %message.error(), debug = ?message.debug(), "pipeline warning")

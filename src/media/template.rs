@@ -184,7 +184,7 @@ impl Parameter {
         if let (Some(number), Some(range)) = (number(&value), range(&spec))
             && !range.contains(&number)
         {
-            return Err(format!("{number} is not in {range:?}"));
+            return Err(format!("{number} is not in {} to {}", range.start(), range.end()));
         }
         element.set_property_from_value(&self.property, &value);
         Ok(())

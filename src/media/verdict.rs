@@ -10,9 +10,30 @@ use crate::{
 
 /// The reason that a file gave no picture at all. `limit` is the most pixels a frame may have.
 pub fn refusal(container: &Container, found: &Findings, error: Option<&gst::glib::Error>, limit: u64) -> Error {
-    let error = error.map(ToString::to_string);
-    words(container, found, limit)
-        .with_cause(format!("{container:?}, {found:?}, {}", error.as_deref().unwrap_or("no error")))
+    words(container, found, limit).with_cause(facts(container, found, error))
+}
+
+/// What was seen of the file, for the operator's log.
+fn facts(container: &Container, found: &Findings, error: Option<&gst::glib::Error>) -> String {
+    let mut facts = vec![format!("container {}", container.mime)];
+    match container.complete {
+        Some(true) => facts.push("complete".into()),
+        Some(false) => facts.push("its end is missing".into()),
+        None => {}
+    }
+    let seen = [
+        (container.lacks_index, "no index"),
+        (found.video, "a video stream"),
+        (found.exposed, "a decoded video stream"),
+        (found.sound, "sound"),
+        (found.encrypted, "encrypted"),
+    ];
+    facts.extend(seen.into_iter().filter(|(seen, _)| *seen).map(|(_, fact)| fact.to_owned()));
+    let named = [("refused", &found.refused), ("no decoder for", &found.undecodable), ("samples", &found.samples)];
+    facts.extend(named.into_iter().filter_map(|(what, name)| Some(format!("{what} {}", name.as_deref()?))));
+    facts.extend(found.too_large.map(|size| format!("picture of {size}")));
+    facts.extend(error.map(|error| format!("GStreamer: {error}")));
+    facts.join(", ")
 }
 
 fn words(container: &Container, found: &Findings, limit: u64) -> Error {

@@ -116,7 +116,7 @@ fn step(ask: impl FnOnce(&gst::Promise)) -> Result<Option<gst::Structure>> {
     ask(&promise);
     match replied.recv_timeout(STEP) {
         Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(error)) => Err(broken(format!("{error:?}"))),
+        Ok(Err(_)) => Err(broken("the pipeline ended before it replied")),
         Err(_) => Err(broken("no reply")),
     }
 }
