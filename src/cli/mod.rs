@@ -8,7 +8,9 @@ mod coco;
 mod detect;
 mod doctor;
 mod eval;
+mod fresh;
 mod inputs;
+mod log;
 mod models;
 mod server;
 mod settings;
@@ -21,15 +23,29 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use crate::{config::ServeSettings, error::Result};
 
+/// Heading in `--help` of the flags that all subcommands have.
+const GENERAL: &str = "Log and configuration";
+
 /// Every frame of a video with the boxes of exactly that frame.
 #[derive(Parser)]
 #[command(name = "sightglass", version, propagate_version = true)]
 pub struct Cli {
-    /// What to log: error, warn, info, debug, or a filter such as `sightglass=debug`.
-    #[arg(long, global = true, env = "SIGHTGLASS_LOG", default_value = "info")]
-    log: String,
+    /// What to log: error, warn, info, debug, or a filter such as `sightglass=debug` [default: info for serve, else warn].
+    #[arg(long, global = true, env = "SIGHTGLASS_LOG", value_name = "FILTER", help_heading = GENERAL)]
+    log: Option<String>,
+    /// How log lines are written.
+    #[arg(
+        long,
+        global = true,
+        env = "SIGHTGLASS_LOG_FORMAT",
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT",
+        help_heading = GENERAL
+    )]
+    log_format: log::LogFormat,
     /// Configuration file; its keys are the long names of the flags [default: sightglass.toml, if it is there].
-    #[arg(long, global = true, env = "SIGHTGLASS_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "SIGHTGLASS_CONFIG", value_name = "FILE", help_heading = GENERAL)]
     config: Option<std::path::PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -65,7 +81,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    start_log(&cli.log);
+    log::start(cli.log.as_deref(), cli.log_format, matches!(cli.command, Command::Serve(_)));
     let outcome = match cli.command {
         Command::Serve(settings) => serve(*settings),
         Command::Detect(settings) => detect::run(&settings),
@@ -78,7 +94,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", error.full());
+            log::fatal(&error, cli.log_format);
             ExitCode::FAILURE
         }
     }
@@ -86,16 +102,14 @@ pub fn main() -> ExitCode {
 
 fn serve(settings: ServeSettings) -> Result<()> {
     crate::heap::limit();
+    let fresh = fresh::Fresh::watch(&settings.data);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(crate::app::serve(settings));
     // A thread that is stuck in a decoder must not keep the process: its work goes on at the next start.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    // An error means that the service never became ready.
+    if outcome.is_err() {
+        fresh.remove();
+    }
     outcome
-}
-
-fn start_log(filter: &str) {
-    use tracing_subscriber::{EnvFilter, fmt, prelude::*};
-    // ONNX Runtime's chatter is told at `ort=info` for who asks.
-    let filter = EnvFilter::try_new(format!("{filter},ort=warn")).unwrap_or_else(|_| EnvFilter::new("info,ort=warn"));
-    let _ = tracing_subscriber::registry().with(fmt::layer().with_writer(std::io::stderr)).with(filter).try_init();
 }

@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{ArgMatches, Command, CommandFactory};
+use clap::{
+    ArgMatches, Command, CommandFactory,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use super::Cli;
 
@@ -21,7 +24,21 @@ pub fn parse() -> Result<ArgMatches, String> {
         },
         None => Cli::command(),
     };
-    Ok(command.get_matches())
+    Ok(command.try_get_matches().unwrap_or_else(|error| with_tip(error).exit()))
+}
+
+/// Names the right flag where people try one that other servers have.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let tried = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(tried)) => tried.trim_start_matches('-').split(['=', ' ']).next().unwrap_or(""),
+        _ => return error,
+    };
+    if error.kind() == ErrorKind::UnknownArgument && ["port", "host", "bind", "address", "p"].contains(&tried) {
+        let tip = "use `--listen 127.0.0.1:8080`, or `--listen 0.0.0.0:8080` for all networks".into();
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
 }
 
 /// The configuration file, and whether it was asked for by name.

@@ -4,6 +4,7 @@
 //! (`cli::parse` does the looking). Keys of the file are the flags' long names.
 
 mod engine;
+mod listen;
 mod live;
 mod secure;
 
@@ -106,8 +107,15 @@ pub fn places(folder: &str) -> Vec<PathBuf> {
 /// The settings of `sightglass serve`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ServeSettings {
-    /// Address and port to listen on; port 0 takes a free one.
-    #[arg(long, env = "SIGHTGLASS_LISTEN", default_value = "127.0.0.1:8080")]
+    /// Address and port to listen on, e.g. 0.0.0.0:8080 for all networks; a port alone is on this machine only, and port 0
+    /// takes a free one.
+    #[arg(
+        long,
+        env = "SIGHTGLASS_LISTEN",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:8080",
+        value_parser = listen::parse
+    )]
     pub listen: SocketAddr,
     /// Folder for videos, results and the cache of measurements.
     #[arg(long, env = "SIGHTGLASS_DATA", value_name = "DIR", default_value = "data")]

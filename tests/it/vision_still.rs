@@ -11,6 +11,7 @@ use sightglass::{
 use crate::{
     media::fixture,
     media_pushed::{bgr, difference, encoded, levels},
+    shared::shared,
 };
 
 const MAX: u64 = 1_000_000;
@@ -256,6 +257,28 @@ fn lies_and_half_pictures_are_refused_in_words() {
 }
 
 /// Any byte may be wrong: it is read or refused, never worse.
+#[test]
+fn stray_bytes_before_a_marker_of_a_jpeg_are_passed_over() {
+    let jpeg = encoded(".jpg", &bgr(Size::new(64, 32)), &[]);
+    let same = levels(&read(&jpeg));
+    let first = 4 + usize::from(u16::from_be_bytes([jpeg[4], jpeg[5]]));
+    for (what, at, stray) in [
+        ("text", first, b"hello".as_slice()),
+        ("filling", first, &[0xff, 0xff, 0xff]),
+        ("a stuffed byte", first, &[0xff, 0x00, 0x07]),
+        ("zeros", first, &[0; 1000]),
+    ] {
+        assert_eq!(levels(&read(&[&jpeg[..at], stray, &jpeg[at..]].concat())), same, "{what}");
+    }
+    assert_eq!(levels(&read(&[&jpeg[..], b"trailing"].concat())), same);
+    refused("no end", &[&jpeg[..first], &[0; 1000]].concat(), Kind::Unprocessable, "cut off");
+    refused("no end", &jpeg[..jpeg.len() - 2], Kind::Unprocessable, "cut off");
+    if let Some(shared) = shared() {
+        let bytes = std::fs::read(shared.join("media/reported/junk_jpeg_header.jpg")).unwrap();
+        assert_eq!(picture::read(&bytes, MAX).unwrap().size, Size::new(1024, 768));
+    }
+}
+
 #[test]
 fn spoilt_bytes_anywhere_in_a_still() {
     let picture = bgr(Size::new(40, 30));

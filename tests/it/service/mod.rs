@@ -10,6 +10,7 @@ mod access;
 mod bad_files;
 mod broken_models;
 mod camera;
+mod command_errors;
 mod command_line;
 mod command_pictures;
 mod darknet;
