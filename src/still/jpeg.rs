@@ -9,18 +9,21 @@ const MOST_SCANS: usize = 64;
 pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
     let (mut at, mut orientation, mut unusual, mut header) = (2, 1, None, None);
     loop {
+        // As libjpeg does: what is no marker is passed over (stray bytes, 0xff as filling, a stuffed 0xff 0x00).
+        at += bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == 0xff)).ok_or(Flaw::CutOff)?;
         let marker = *bytes.get(at + 1).ok_or(Flaw::CutOff)?;
-        match (bytes[at], marker) {
-            (0xff, 0xff) => {
+        match marker {
+            0xff => {
                 at += 1;
                 continue;
             }
             // Without a length.
-            (0xff, 0x01 | 0xd0..=0xd7) => {
+            0x00 | 0x01 | 0xd0..=0xd7 => {
                 at += 2;
                 continue;
             }
-            (0xff, 0xc0..=0xfe) => {}
+            0xc0..=0xfe => {}
+            // Reserved: nothing says how long such a segment is.
             _ => return Err(Flaw::Damaged),
         }
         let length = usize::from(big16(bytes, at + 2).ok_or(Flaw::CutOff)?);
