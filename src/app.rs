@@ -14,7 +14,7 @@ use crate::{
     jobs::{Files, JobSettings, Jobs, Retention, Store, StreamSettings, Streams},
     media::{self, NetworkRules, WebRtcOptions},
     meter::Meter,
-    web::{self, Access, Room, Tls, Web},
+    web::{self, Access, DecoderCheck, Room, Tls, Web},
 };
 
 /// How long work in progress may take to put itself away when the server stops.
@@ -118,6 +118,7 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
         max_upload: settings.max_upload,
         keep_free: settings.keep_free,
         access,
+        connections: settings.connections,
         tls,
         allow_origin: settings.allow_origin,
         www: settings.www,
@@ -126,6 +127,7 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
         viewers: Arc::new(Semaphore::new(settings.max_viewers)),
         probes: Arc::new(Semaphore::new(4)),
         pictures: Arc::new(Semaphore::new(16)),
+        decoder: DecoderCheck::default(),
     });
     // Before anybody is told that it is ready: a signal that nobody listens to ends the process on the spot.
     let mut signals = Signals::listen()?;

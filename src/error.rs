@@ -29,6 +29,8 @@ pub enum Kind {
     NotFound,
     /// 405
     MethodNotAllowed,
+    /// 408: the request did not arrive in time.
+    Timeout,
     /// 409: not in this state.
     Conflict,
     /// 413: larger than the limit.

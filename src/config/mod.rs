@@ -3,6 +3,7 @@
 //! A setting is looked for as a flag, then as `SIGHTGLASS_…`, then in `sightglass.toml`, then the default is taken
 //! (`cli::parse` does the looking). Keys of the file are the flags' long names.
 
+mod connections;
 mod engine;
 mod listen;
 mod live;
@@ -14,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+pub use connections::{ConnectionSettings, Network};
 pub use engine::{EngineOptions, Precision, Provider};
 pub use live::{IceServer, LiveSettings};
 pub use secure::{SecureSettings, TlsSource, Token};
@@ -128,6 +130,8 @@ pub struct ServeSettings {
     pub live: LiveSettings,
     #[command(flatten)]
     pub secure: SecureSettings,
+    #[command(flatten)]
+    pub connections: ConnectionSettings,
     /// Largest upload, e.g. 500MB or 8GiB.
     #[arg(long, env = "SIGHTGLASS_MAX_UPLOAD", value_name = "BYTES", default_value = "8GiB", value_parser = parse_bytes)]
     pub max_upload: u64,

@@ -1,6 +1,6 @@
 //! HTTPS and who may use the server.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use clap::builder::BoolishValueParser;
 
@@ -28,9 +28,6 @@ pub struct SecureSettings {
     /// Let everyone in who can reach the server.
     #[arg(long, env = "SIGHTGLASS_NO_AUTH", value_parser = BoolishValueParser::new())]
     pub no_auth: bool,
-    /// Address of a reverse proxy whose X-Forwarded-For names the visitor. One on this machine is always believed.
-    #[arg(long, env = "SIGHTGLASS_TRUSTED_PROXY", value_name = "IP", value_delimiter = ',')]
-    pub trusted_proxy: Vec<IpAddr>,
 }
 
 /// Where the certificate comes from.

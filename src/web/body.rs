@@ -1,5 +1,7 @@
 //! Bodies that have no reason to be long, whether or not they say how long they are.
 
+use std::time::Duration;
+
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
 
@@ -9,11 +11,21 @@ use crate::{error::Result, fault};
 /// closed never reads the refusal.
 const PASSED_OVER: usize = 4 << 20;
 
+/// Such a body arrives within this time, or it is not waited for.
+const WHOLE: Duration = Duration::from_secs(10);
+
 /// Reads a body of at most `most` bytes.
 ///
 /// # Errors
-/// It is longer, or broke off.
+/// It is longer, broke off, or did not arrive in time.
 pub async fn small<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>, most: usize) -> Result<Vec<u8>> {
+    match tokio::time::timeout(WHOLE, read(body, most)).await {
+        Ok(read) => read,
+        Err(_) => Err(fault!(Timeout, "The body of the request arrived too slowly: try again.")),
+    }
+}
+
+async fn read<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>, most: usize) -> Result<Vec<u8>> {
     let mut body = std::pin::pin!(body);
     let (mut bytes, mut length) = (Vec::new(), 0);
     while let Some(chunk) = body.next().await {

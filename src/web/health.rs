@@ -1,7 +1,11 @@
 //! `/healthz`, `/readyz`, `/metrics` and `/openapi.json`.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use tokio::sync::Mutex;
 use warp::{
     Filter, Reply,
     filters::BoxedFilter,
@@ -15,6 +19,26 @@ use super::{
     with,
 };
 use crate::{error::Result, fault};
+
+/// A decoder is tried again after this time at the earliest, however often somebody asks.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+
+/// Whether a decoder works: what the last try found.
+#[derive(Default)]
+pub struct DecoderCheck(Mutex<Option<(Instant, Option<String>)>>);
+
+impl DecoderCheck {
+    /// Why no decoder works; `None`: one does. Those who ask at the same time wait for one try.
+    async fn reason(&self) -> Option<String> {
+        let mut last = self.0.lock().await;
+        if let Some((_, reason)) = last.as_ref().filter(|(when, _)| when.elapsed() < TRY_AGAIN) {
+            return reason.clone();
+        }
+        let reason = blocking(crate::media::probe_decoder).await.err().map(|error| error.detail);
+        *last = Some((Instant::now(), reason.clone()));
+        reason
+    }
+}
 
 pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     let get = || warp::get().or(warp::head()).unify();
@@ -41,9 +65,7 @@ pub async fn readyz(web: Arc<Web>) -> Result<Response> {
     if web.jobs.models().is_empty() {
         reasons.push("no model is loaded".to_owned());
     }
-    if let Err(error) = blocking(crate::media::probe_decoder).await {
-        reasons.push(error.detail);
-    }
+    reasons.extend(web.decoder.reason().await);
     if reasons.is_empty() {
         return Ok("ready\n".to_string().into_response());
     }

@@ -11,6 +11,8 @@ mod error_page;
 mod events;
 mod health;
 mod images;
+mod limits;
+mod line;
 mod listener;
 mod models;
 mod openapi;
@@ -23,6 +25,7 @@ mod query;
 mod ranged;
 mod reach;
 mod recordings;
+mod requests;
 mod socket;
 mod stream_events;
 mod stream_pictures;
@@ -30,6 +33,7 @@ mod streams;
 mod tls;
 mod upload;
 mod videos;
+mod visitor;
 mod whip;
 
 use std::{future::poll_fn, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
@@ -42,15 +46,10 @@ use hyper::{
 use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use warp::{
-    Filter,
-    filters::BoxedFilter,
-    http::{header, uri::Authority},
-    reply::Response,
-};
+use warp::{Filter, filters::BoxedFilter, reply::Response};
 
 use crate::{
-    config::LiveSettings,
+    config::{ConnectionSettings, LiveSettings},
     error::{Error, Result},
     jobs::{Jobs, Streams},
     media::{Limits, WebRtcOptions},
@@ -58,15 +57,21 @@ use crate::{
 };
 
 pub use access::Access;
+pub use health::DecoderCheck;
 pub use images::Room;
 pub use openapi::document as openapi_document;
 pub use reach::welcome;
 pub use tls::Tls;
 
-use access::Visitor;
+use limits::{BodyLimits, Exchange, RequestBody, Shares};
+use listener::{Gate, Peer};
+use visitor::Proxies;
 
 /// How long the rest of a request that was not let in is read.
 const LINGER: Duration = Duration::from_secs(60);
+/// Request bodies that are still arriving: in all, and of one visitor.
+const MOST_ARRIVING: usize = 1024;
+const MOST_ARRIVING_OF_ONE: usize = 64;
 
 /// What all handlers share.
 pub struct Web {
@@ -80,6 +85,7 @@ pub struct Web {
     pub keep_free: u64,
     /// Who is let in.
     pub access: Access,
+    pub connections: ConnectionSettings,
     /// The certificate; `None`: plain HTTP.
     pub tls: Option<Arc<Tls>>,
     /// Origins besides the server's own.
@@ -94,6 +100,8 @@ pub struct Web {
     /// Files being looked into, and viewers that are sent pictures: each costs a decoder.
     pub probes: Arc<Semaphore>,
     pub pictures: Arc<Semaphore>,
+    /// For `/readyz`.
+    pub decoder: DecoderCheck,
     /// Room for pictures that are sent to `/api/images`.
     pub images: Room,
 }
@@ -155,13 +163,22 @@ pub async fn run(listener: TcpListener, web: Arc<Web>) -> Result<()> {
     let acceptor = web.tls.as_ref().map(|tls| tls.acceptor()).transpose()?;
     let follow = web.tls.clone().map(|tls| tokio::spawn(tls.follow(stop.clone())));
     let routes = TowerToHyperService::new(warp::service(routes(&web)));
-    let answer = move |visitor: Visitor, mut request: Request<Incoming>| {
-        let (web, routes) = (web.clone(), routes.clone());
+    let proxies = Arc::new(Proxies::new(web.connections.trusted_proxy.clone()));
+    let gate = Gate::new(&web.connections, proxies.clone(), acceptor, stop.clone());
+    let bodies = BodyLimits { arriving: Shares::new(MOST_ARRIVING, MOST_ARRIVING_OF_ONE), stop };
+    let answer = move |peer: Peer, request: Request<Incoming>, exchange: Arc<Exchange>| {
+        let (web, routes, proxies, bodies) = (web.clone(), routes.clone(), proxies.clone(), bodies.clone());
         async move {
-            let host = host(&request);
+            let visitor = proxies.visitor(peer.address, peer.tls, request.headers());
+            let wrap = |body| RequestBody::new(body, visitor.address, exchange.clone(), bodies);
+            let mut request = request.map(wrap);
+            let host = requests::host(&request);
             let is_page_wanted = error_page::is_wanted(&request);
             request.extensions_mut().insert(visitor);
-            let mut response = match web.access.refuse(visitor, host.as_ref(), &request) {
+            let refusal = requests::malformed(&request)
+                .map(|error| problem::response(&error))
+                .or_else(|| web.access.refuse(visitor, host.as_ref(), &request));
+            let mut response = match refusal {
                 Some(refusal) => {
                     read_on(request.into_body(), web.shutdown.clone());
                     refusal
@@ -171,6 +188,10 @@ pub async fn run(listener: TcpListener, web: Arc<Web>) -> Result<()> {
                     Err(never) => match never {},
                 },
             };
+            // What a handler says of a body that this server broke off is that it broke off, not why.
+            if let Some(fault) = exchange.fault().filter(|_| !response.status().is_success()) {
+                response = problem::response(&fault);
+            }
             if is_page_wanted {
                 response = error_page::instead(response);
             }
@@ -179,7 +200,7 @@ pub async fn run(listener: TcpListener, web: Arc<Web>) -> Result<()> {
             response
         }
     };
-    listener::serve(listener, acceptor, stop, answer).await;
+    listener::serve(listener, gate, answer).await;
     if let Some(follow) = follow {
         let _ = follow.await;
     }
@@ -188,7 +209,7 @@ pub async fn run(listener: TcpListener, web: Arc<Web>) -> Result<()> {
 
 /// Reads and forgets the body of a request that was refused, for a while: a browser that still sends hears the refusal only
 /// when it has sent everything, and a broken connection otherwise.
-fn read_on(mut body: Incoming, stop: CancellationToken) {
+fn read_on(mut body: RequestBody, stop: CancellationToken) {
     if body.is_end_stream() {
         return;
     }
@@ -196,10 +217,4 @@ fn read_on(mut body: Incoming, stop: CancellationToken) {
         let rest = async { while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {} };
         stop.run_until_cancelled(tokio::time::timeout(LINGER, rest)).await;
     });
-}
-
-/// By which name the visitor calls this server: HTTP/2 says it in the address, HTTP/1.1 in `Host`.
-fn host<B>(request: &Request<B>) -> Option<Authority> {
-    let said = || request.headers().get(header::HOST)?.to_str().ok()?.parse().ok();
-    request.uri().authority().cloned().or_else(said)
 }

@@ -10,7 +10,7 @@ use warp::{
     http::{HeaderMap, Method, header},
 };
 
-use super::{Web, access::Visitor, problem::Rejected};
+use super::{Web, problem::Rejected, visitor::Visitor};
 
 /// Passes requests from pages of this server, of allowed origins, and from programs.
 pub fn check(web: &Arc<Web>) -> impl Filter<Extract = (), Error = Rejection> + Clone + use<> {
@@ -20,8 +20,13 @@ pub fn check(web: &Arc<Web>) -> impl Filter<Extract = (), Error = Rejection> + C
         .and(warp::host::optional())
         .and(warp::ext::get::<Visitor>())
         .and_then(move |method: Method, headers: HeaderMap, host: Option<warp::host::Authority>, visitor: Visitor| {
+            // What the visitor typed, where the proxy asks this server by another name.
+            let named = headers.get("x-forwarded-host").filter(|_| visitor.proxied);
+            let named = named.and_then(|named| named.to_str().ok());
             let host = host.as_ref().map(|host| host.as_str());
-            let allowed = allowed(&method, &headers, host, visitor.https, &web.allow_origin);
+            let allowed = [host, named]
+                .into_iter()
+                .any(|host| allowed(&method, &headers, host, visitor.https, &web.allow_origin));
             async move {
                 if allowed {
                     return Ok(());

@@ -7,7 +7,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+};
 use warp::{
     Filter,
     filters::BoxedFilter,
@@ -26,7 +29,7 @@ use super::{
 use crate::{
     error::Result,
     fault,
-    jobs::{FrameRow, Video, VideoState},
+    jobs::{FrameRow, Snapshot, Video, VideoState},
     media::{FilePictures, Picture},
 };
 
@@ -34,6 +37,8 @@ use crate::{
 const MAX_WIDTH: u32 = 1280;
 /// A picture and an event belong together when their times differ by less than this (seconds).
 const SAME_TIME: f64 = 0.0005;
+/// A decoder that waits for a frame looks so often whether its viewer is still there.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Credits that a viewer may pile up.
 pub(super) const MAX_CREDIT: u32 = 64;
 
@@ -67,9 +72,9 @@ pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> Result<Res
         // The decoding thread is asked for one picture at a time and ends when `wanted` is dropped.
         let (wanted, wants) = mpsc::channel::<()>(1);
         let (give, mut gets) = mpsc::channel::<Result<(FrameRow, Picture)>>(2);
-        let worker = web.clone();
+        let (worker, runtime) = (web.clone(), Handle::current());
         let thread = std::thread::Builder::new().name("pictures".into());
-        if thread.spawn(move || decode(&worker, &video, from, wants, &give)).is_err() {
+        if thread.spawn(move || decode(&worker, &video, from, wants, &give, &runtime)).is_err() {
             return;
         }
         let mut credit = 0u32;
@@ -133,8 +138,9 @@ fn decode(
     from: u64,
     wants: mpsc::Receiver<()>,
     give: &mpsc::Sender<Result<(FrameRow, Picture)>>,
+    runtime: &Handle,
 ) {
-    if let Err(error) = decode_or_say(web, video, from, wants, give) {
+    if let Err(error) = decode_or_say(web, video, from, wants, give, runtime) {
         let _ = give.blocking_send(Err(error));
     }
 }
@@ -145,10 +151,13 @@ fn decode_or_say(
     mut next: u64,
     mut wants: mpsc::Receiver<()>,
     give: &mpsc::Sender<Result<(FrameRow, Picture)>>,
+    runtime: &Handle,
 ) -> Result<()> {
+    let mut changes = web.jobs.follow(&video.id)?;
     let mut pictures: Option<FilePictures> = None;
     while wants.blocking_recv().is_some() {
-        let Some(row) = wait_for_row(web, video, next, &wants)? else { return Ok(()) };
+        let waits = (&mut changes, &wants);
+        let Some(row) = wait_for_row(web, video, next, waits, runtime)? else { return Ok(()) };
         let source = match &mut pictures {
             Some(source) => source,
             none => {
@@ -174,20 +183,34 @@ fn decode_or_say(
     Ok(())
 }
 
-/// The stored frame `number`, as soon as it is there; None at the end of the video or when the viewer is gone.
-fn wait_for_row(web: &Web, video: &Video, number: u64, wants: &mpsc::Receiver<()>) -> Result<Option<FrameRow>> {
+/// The stored frame `number`, as soon as it is there; None at the end of the video or when the viewer is gone. Waits for
+/// what the hub announces, on a thread of the decoder's own.
+fn wait_for_row(
+    web: &Web,
+    video: &Video,
+    number: u64,
+    (changes, wants): (&mut watch::Receiver<Snapshot>, &mpsc::Receiver<()>),
+    runtime: &Handle,
+) -> Result<Option<FrameRow>> {
     loop {
         // Asked before the store is read: frames stored in between are not missed.
-        let state = web.jobs.video(&video.id)?.state;
+        let state = changes.borrow_and_update().video.as_ref().map(|video| video.state);
         if let Some(row) = web.jobs.store.frames(video.seq, number, 1)?.pop() {
             return Ok(Some(row));
         }
-        if state != VideoState::Queued && state != VideoState::Running
-            || wants.is_closed()
-            || web.shutdown.is_cancelled()
-        {
+        if state.is_none_or(VideoState::is_final) || wants.is_closed() || web.shutdown.is_cancelled() {
             return Ok(None);
         }
-        std::thread::park_timeout(Duration::from_millis(20));
+        let changed = runtime.block_on(async {
+            tokio::select! {
+                changed = changes.changed() => changed.is_ok(),
+                () = web.shutdown.cancelled() => false,
+                // Whether the viewer is still there.
+                () = tokio::time::sleep(LOOK_AGAIN) => true,
+            }
+        });
+        if !changed {
+            return Ok(None);
+        }
     }
 }

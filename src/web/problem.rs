@@ -33,6 +33,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::NotMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -45,16 +46,20 @@ fn status(kind: Kind) -> StatusCode {
     }
 }
 
+/// The body of an error, as JSON.
+pub fn document(status: StatusCode, detail: &str) -> Vec<u8> {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let problem = Problem { kind: "about:blank", title, status: status.as_u16(), detail: detail.to_owned() };
+    serde_json::to_vec(&problem).unwrap_or_default()
+}
+
 /// The answer to a request that failed.
 pub fn response(error: &Error) -> Response {
     let status = status(error.kind);
     if status.is_server_error() {
         tracing::error!(status = status.as_u16(), error = %error.full(), "request failed");
     }
-    let title = status.canonical_reason().unwrap_or("Error");
-    let problem = Problem { kind: "about:blank", title, status: status.as_u16(), detail: error.detail.clone() };
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
-    let mut response = Response::new(bytes::Bytes::from(body).into());
+    let mut response = Response::new(bytes::Bytes::from(document(status, &error.detail)).into());
     *response.status_mut() = status;
     response.extensions_mut().insert(Detail(error.detail.clone()));
     let headers = response.headers_mut();

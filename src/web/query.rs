@@ -5,6 +5,7 @@ use std::{collections::HashMap, str::FromStr};
 use crate::{error::Result, fault};
 
 /// The parameters of a request's query.
+#[derive(Clone)]
 pub struct Query(pub HashMap<String, String>);
 
 impl Query {

@@ -30,6 +30,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long the rest of a refused upload is read.
 const LINGER: Duration = Duration::from_secs(60);
+/// The room on the disk is looked at again after so many bytes.
+const CHECK_EVERY: u64 = 16 << 20;
 /// A name is cut after so many characters.
 const MAX_NAME: usize = 200;
 
@@ -80,7 +82,7 @@ where
 {
     let mut body = Box::pin(body);
     let taken = async {
-        let wish = Wish::new(&web, &query, length)?;
+        let wish = Wish::new(&web, &query, length).await?;
         let name = query.text("name").unwrap_or("video").to_owned();
         finish(web.clone(), wish, name, &mut body).await
     }
@@ -113,7 +115,7 @@ async fn create_from_form(web: Arc<Web>, query: Query, length: Option<u64>, mut 
 }
 
 async fn take_form(web: Arc<Web>, query: Query, length: Option<u64>, form: &mut FormData) -> Result<Response> {
-    let mut wish = Wish::new(&web, &query, length)?;
+    let mut wish = Wish::new(&web, &query, length).await?;
     while let Some(part) = form.next().await {
         let part = part.map_err(|error| fault!(BadRequest, "The form cannot be read: {error}."))?;
         let named = part.name().to_owned();
@@ -125,7 +127,8 @@ async fn take_form(web: Arc<Web>, query: Query, length: Option<u64>, form: &mut 
             "model" | "threshold" => {
                 let text = small_text(part).await?;
                 let query = Query(HashMap::from([(named, text)]));
-                wish.change(&web, &query)?;
+                let state = web.clone();
+                wish = blocking(move || wish.change(&state, &query)).await?;
             }
             _ => {}
         }
@@ -154,7 +157,12 @@ struct Wish {
 }
 
 impl Wish {
-    fn new(web: &Web, query: &Query, length: Option<u64>) -> Result<Self> {
+    async fn new(web: &Arc<Web>, query: &Query, length: Option<u64>) -> Result<Self> {
+        let (web, query) = (web.clone(), query.clone());
+        blocking(move || Self::check(&web, &query, length)).await
+    }
+
+    fn check(web: &Web, query: &Query, length: Option<u64>) -> Result<Self> {
         web.jobs.check_capacity()?;
         let model = web.jobs.model(query.text("model"), Task::Detect)?.info();
         let threshold = query.threshold()?.unwrap_or(model.threshold);
@@ -166,14 +174,14 @@ impl Wish {
         Ok(Self { model: model.name.clone(), threshold })
     }
 
-    fn change(&mut self, web: &Web, query: &Query) -> Result<()> {
+    fn change(mut self, web: &Web, query: &Query) -> Result<Self> {
         if let Some(name) = query.text("model") {
             self.model = web.jobs.model(Some(name), Task::Detect)?.info().name.clone();
         }
         if let Some(threshold) = query.threshold()? {
             self.threshold = threshold;
         }
-        Ok(())
+        Ok(self)
     }
 }
 
@@ -242,9 +250,10 @@ async fn receive<B: Buf>(
             chunk.map_err(|error| fault!(BadRequest, "The upload broke off: try again.").with_cause(error))?;
         bytes += chunk.remaining() as u64;
         check_size(web, bytes)?;
-        if bytes - checked > 64 << 20 {
+        if bytes - checked > CHECK_EVERY {
             checked = bytes;
-            if web.jobs.files.free_bytes()? < web.keep_free {
+            let jobs = web.jobs.clone();
+            if blocking(move || jobs.files.free_bytes()).await? < web.keep_free {
                 return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
             }
         }

@@ -3,13 +3,14 @@
 //! [`Access::refuse`] stands before all routes (`web::run`), so no route can be forgotten; what is open without a token
 //! stands in [`OPEN`].
 
-mod seal;
 pub mod session;
+mod sessions;
 mod tries;
 
 use std::{
     net::{IpAddr, SocketAddr},
     path::Path,
+    sync::Arc,
     time::Instant,
 };
 
@@ -21,10 +22,10 @@ use warp::{
 };
 
 use self::{
-    seal::Seal,
+    sessions::Sessions,
     tries::{Outcome, Tries},
 };
-use super::{private_file, problem};
+use super::{private_file, problem, visitor::Visitor};
 use crate::{
     config::{SecureSettings, Token},
     error::Result,
@@ -51,18 +52,9 @@ const OPEN: &[&str] = &[
     "/words-zh.js",
 ];
 
-/// Who sent a request, as far as the connection tells; an extension of each request.
-#[derive(Clone, Copy, Debug)]
-pub struct Visitor {
-    pub address: IpAddr,
-    /// The connection is this server's own TLS.
-    pub https: bool,
-}
-
 /// The rule of this server.
 pub struct Access {
     rule: Rule,
-    proxies: Vec<IpAddr>,
     tries: Tries,
 }
 
@@ -72,7 +64,7 @@ enum Rule {
     Token {
         /// SHA-256: comparing two of these takes equally long whatever was sent.
         digest: [u8; 32],
-        seal: Seal,
+        sessions: Arc<Sessions>,
         /// Made here, so that nobody knows it who is not told.
         made: Option<String>,
     },
@@ -120,10 +112,11 @@ impl Access {
                 }
                 let secret = private_file::read_or_make(&folder.join("key"), || new_id() + &new_id())?;
                 let digest = Sha256::digest(token).into();
-                Rule::Token { digest, seal: Seal::new(secret.trim(), token), made }
+                let sessions = Arc::new(Sessions::open(secret.trim(), token, folder.join("sessions")));
+                Rule::Token { digest, sessions, made }
             }
         };
-        Ok(Self { rule, proxies: settings.trusted_proxy.clone(), tries: Tries::default() })
+        Ok(Self { rule, tries: Tries::default() })
     }
 
     /// The token, where this server made it.
@@ -136,15 +129,15 @@ impl Access {
 
     /// The answer to a request that may not go on. Its body is not touched.
     pub fn refuse<B>(&self, visitor: Visitor, host: Option<&Authority>, request: &Request<B>) -> Option<Response> {
-        let Rule::Token { seal, .. } = &self.rule else {
+        let Rule::Token { sessions, .. } = &self.rule else {
             return self.refuse_host(host);
         };
         let headers = request.headers();
-        if OPEN.contains(&request.uri().path()) || session::cookie(headers, seal).is_some() {
+        if OPEN.contains(&request.uri().path()) || session::cookie(headers, sessions).is_some() {
             return None;
         }
         match bearer(headers) {
-            Some(token) => self.refuse_token(visitor, headers, token),
+            Some(token) => self.refuse_token(visitor, token),
             None if wants_page(request) => Some(to_sign_in(request)),
             None => Some(problem::response(&fault!(
                 Unauthorized,
@@ -171,11 +164,11 @@ impl Access {
     }
 
     /// Looks at a token that was shown; the answer to a wrong one, or to one that comes too soon after wrong ones.
-    fn refuse_token(&self, visitor: Visitor, headers: &HeaderMap, token: &str) -> Option<Response> {
+    fn refuse_token(&self, visitor: Visitor, token: &str) -> Option<Response> {
         let Rule::Token { digest, .. } = &self.rule else {
             return None;
         };
-        let who = self.address(visitor, headers);
+        let who = visitor.address;
         let is_right = || bool::from(Sha256::digest(token).as_slice().ct_eq(digest));
         match self.tries.attempt(who, Instant::now(), is_right) {
             Outcome::Right => None,
@@ -191,17 +184,6 @@ impl Access {
                 Some(response)
             }
         }
-    }
-
-    /// Who asks: the other end of the connection or, where that is a proxy we believe, the one it names last, because what
-    /// stands before that came from the visitor.
-    fn address(&self, visitor: Visitor, headers: &HeaderMap) -> IpAddr {
-        let peer = visitor.address.to_canonical();
-        if !peer.is_loopback() && !self.proxies.contains(&peer) {
-            return peer;
-        }
-        let named = headers.get_all("x-forwarded-for").iter().next_back().and_then(|value| value.to_str().ok());
-        named.and_then(|named| named.rsplit(',').next()?.trim().parse().ok()).unwrap_or(peer)
     }
 }
 

@@ -15,13 +15,14 @@ use warp::{
     reply::Response,
 };
 
-use super::{Access, Rule, Visitor, seal::Seal};
+use super::{Access, Rule, sessions::Sessions};
 use crate::{
     error::Result,
     fault,
     web::{
-        Web, body,
-        problem::{Problem, answer},
+        Web, blocking, body,
+        problem::{self, Problem, answer},
+        visitor::Visitor,
         with,
     },
 };
@@ -55,11 +56,11 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         .and(warp::post())
         .and(warp::ext::get::<Visitor>())
         .and(warp::body::stream())
-        .and_then(|web, headers, visitor, body| answer(sign_in(web, headers, visitor, body)));
+        .and_then(|web, _: HeaderMap, visitor, body| answer(sign_in(web, visitor, body)));
     let delete = path()
         .and(warp::delete())
         .and(warp::ext::get::<Visitor>())
-        .and_then(|_: Arc<Web>, headers, visitor| answer(sign_out(headers, visitor)));
+        .and_then(|web, headers, visitor| answer(sign_out(web, headers, visitor)));
     get.or(post).unify().or(delete).unify().boxed()
 }
 
@@ -68,7 +69,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
 pub async fn get(web: Arc<Web>, headers: HeaderMap) -> Result<Response> {
     let session = match &web.access.rule {
         Rule::Open { .. } => Session { access: "open", signed_in: true },
-        Rule::Token { seal, .. } => Session { access: "token", signed_in: cookie(&headers, seal).is_some() },
+        Rule::Token { sessions, .. } => Session { access: "token", signed_in: cookie(&headers, sessions).is_some() },
     };
     let mut response = warp::reply::json(&session).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -85,7 +86,7 @@ pub async fn get(web: Arc<Web>, headers: HeaderMap) -> Result<Response> {
         (status = 429, body = Problem, description = "too many wrong ones of late; with Retry-After"),
     )
 )]
-pub async fn sign_in<S, B>(web: Arc<Web>, headers: HeaderMap, visitor: Visitor, body: S) -> Result<Response>
+pub async fn sign_in<S, B>(web: Arc<Web>, visitor: Visitor, body: S) -> Result<Response>
 where
     S: Stream<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
@@ -93,43 +94,49 @@ where
     let asked: SignIn = serde_json::from_slice(&body::small(body, MOST).await?)
         .map_err(|error| fault!(BadRequest, "Send {{\"token\":\"…\"}}: {}.", place(&error)))?;
     let access: &Access = &web.access;
-    let Rule::Token { seal, .. } = &access.rule else {
+    let Rule::Token { sessions, .. } = &access.rule else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
-    if let Some(refusal) = access.refuse_token(visitor, &headers, asked.token.trim()) {
+    if let Some(refusal) = access.refuse_token(visitor, asked.token.trim()) {
         return Ok(refusal);
     }
-    Ok(with_cookie(&seal.close(now() + LASTS.as_secs()), LASTS, is_https(&headers, visitor)))
+    let sessions = sessions.clone();
+    let id = blocking(move || sessions.start(now(), now() + LASTS.as_secs())).await?;
+    Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), &id, LASTS, visitor.https))
 }
 
-/// Signs this browser out.
-#[utoipa::path(delete, path = "/api/session", tag = "access", security(()), responses((status = 204, description = "signed out")))]
-pub async fn sign_out(headers: HeaderMap, visitor: Visitor) -> Result<Response> {
-    Ok(with_cookie("", Duration::ZERO, is_https(&headers, visitor)))
+/// Signs this browser out: its session ends, wherever the cookie is.
+#[utoipa::path(delete, path = "/api/session", tag = "access", security(()),
+    responses((status = 204, description = "signed out"), (status = 507, body = Problem)))]
+pub async fn sign_out(web: Arc<Web>, headers: HeaderMap, visitor: Visitor) -> Result<Response> {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if let Rule::Token { sessions, .. } = &web.access.rule
+        && let Some(id) = cookie(&headers, sessions)
+    {
+        let (sessions, id) = (sessions.clone(), id.to_owned());
+        if let Err(error) = blocking(move || sessions.end(&id, now())).await {
+            response = problem::response(&error);
+        }
+    }
+    Ok(with_cookie(response, "", Duration::ZERO, visitor.https))
 }
 
-/// Until when the request's cookie is good, if it has a good one.
-pub fn cookie(headers: &HeaderMap, seal: &Seal) -> Option<u64> {
+/// The value of the request's cookie, if it is that of a session.
+pub fn cookie<'a>(headers: &'a HeaderMap, sessions: &Sessions) -> Option<&'a str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut values = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    values.find_map(|(name, value)| if name == COOKIE { seal.open(value, now()) } else { None })
+    values.find_map(|(name, value)| (name == COOKIE && sessions.holds(value, now())).then_some(value))
 }
 
 /// Lax: a link to a video works for who is signed in, and no page of another site can change anything.
-fn with_cookie(value: &str, lasts: Duration, https: bool) -> Response {
+fn with_cookie(mut response: Response, value: &str, lasts: Duration, https: bool) -> Response {
     let secure = if https { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={value}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}", lasts.as_secs());
-    let mut response = StatusCode::NO_CONTENT.into_response();
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// Also where a proxy ends TLS. Who lies about it gets a cookie that the own browser does not send.
-fn is_https(headers: &HeaderMap, visitor: Visitor) -> bool {
-    visitor.https || headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https")
 }
 
 fn now() -> u64 {

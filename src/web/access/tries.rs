@@ -5,10 +5,12 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+
+use crate::web::visitor::peer_network;
 
 /// Wrong tries before the first pause: fingers slip.
 const FREE: u32 = 5;
@@ -43,7 +45,7 @@ pub struct Tries {
 impl Tries {
     /// Lets one try of `visitor` be looked at, unless it comes too soon.
     pub fn attempt(&self, visitor: IpAddr, now: Instant, is_right: impl FnOnce() -> bool) -> Outcome {
-        let who = network(visitor);
+        let who = peer_network(visitor);
         // Held over the comparison, so that many tries at once are tries one after the other.
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let known = records.get(&who).filter(|record| now.saturating_duration_since(record.last) < FORGOTTEN);
@@ -68,14 +70,6 @@ impl Tries {
         };
         records.insert(who, Record { wrong, last: now, pause });
         Outcome::Wrong
-    }
-}
-
-/// An IPv6 visitor has a network of 64 bits to choose addresses from.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        address => address,
     }
 }
 

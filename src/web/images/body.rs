@@ -15,17 +15,20 @@ use warp::{
     http::{HeaderMap, header},
 };
 
-use super::room::Place;
+use super::room::{Held, Place};
 use crate::{
     error::{Error, Result},
     fault,
-    web::{Web, query::Query, upload::small_text},
+    web::{Web, query::Query, upload::small_text, visitor::Visitor},
 };
 
 /// Bytes of a picture.
 const MOST: usize = 32 << 20;
 /// Bytes of JSON around such a picture: base64 makes four of three, and may be cut into lines.
 const MOST_JSON: usize = MOST / 3 * 4 + (2 << 20);
+/// What JSON of so many bytes takes in memory: the body, its text without escapes, the letters without white space, and the
+/// picture.
+const JSON_TIMES: usize = 4;
 /// A sender that sends nothing for so long is gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Who writes base64 agrees neither on `=` at the end nor on what the last bits are.
@@ -38,9 +41,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// What may stand in a form or in JSON as well as in the query; there it comes first.
 const WISHES: [&str; 8] = ["task", "model", "threshold", "top_k", "output", "labels", "scores", "quality"];
 
-/// A picture as it came, its place, and what is asked for.
+/// A picture as it came, its place and memory, and what is asked for.
 pub struct Sent {
-    pub place: Place,
+    pub place: (Held, Place),
     pub picture: Vec<u8>,
     pub query: Query,
 }
@@ -81,7 +84,7 @@ impl Picture<'_> {
 pub async fn whole<B: Buf>(
     web: &Web,
     mut query: Query,
-    headers: &HeaderMap,
+    (headers, visitor): (&HeaderMap, Visitor),
     body: impl Stream<Item = Result<B, warp::Error>> + Unpin,
 ) -> Result<Sent> {
     let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default().to_ascii_lowercase());
@@ -105,8 +108,11 @@ pub async fn whole<B: Buf>(
             ));
         }
     };
-    let mut place = enter(web, headers)?;
-    let bytes = receive(web, &mut place, body, if json { MOST_JSON } else { MOST }).await?;
+    check_length(headers)?;
+    let mut held = web.images.body(visitor.address);
+    let (most, times) = if json { (MOST_JSON, JSON_TIMES) } else { (MOST, 1) };
+    let bytes = receive(web, &mut held, body, most, times).await?;
+    let place = (held, web.images.enter()?);
     if !json {
         return Ok(Sent { place, picture: bytes, query });
     }
@@ -127,8 +133,14 @@ pub async fn whole<B: Buf>(
 }
 
 /// Reads a form with the picture as its part `file`.
-pub async fn form(web: &Web, mut query: Query, headers: &HeaderMap, form: &mut FormData) -> Result<Sent> {
-    let mut place = enter(web, headers)?;
+pub async fn form(
+    web: &Web,
+    mut query: Query,
+    (headers, visitor): (&HeaderMap, Visitor),
+    form: &mut FormData,
+) -> Result<Sent> {
+    check_length(headers)?;
+    let mut held = web.images.body(visitor.address);
     let mut picture = None;
     while let Some(part) = form.next().await {
         let part = part.map_err(|error| fault!(BadRequest, "The form cannot be read: {error}."))?;
@@ -137,7 +149,7 @@ pub async fn form(web: &Web, mut query: Query, headers: &HeaderMap, form: &mut F
             if picture.is_some() {
                 return Err(fault!(BadRequest, "The form has several parts named `file`: send one picture a call."));
             }
-            picture = Some(receive(web, &mut place, Box::pin(part.stream()), MOST).await?);
+            picture = Some(receive(web, &mut held, Box::pin(part.stream()), MOST, 1).await?);
         } else if WISHES.contains(&name.as_str()) {
             let value = small_text(part).await?;
             query.0.entry(name).or_insert(value);
@@ -145,16 +157,16 @@ pub async fn form(web: &Web, mut query: Query, headers: &HeaderMap, form: &mut F
     }
     let picture =
         picture.ok_or_else(|| fault!(BadRequest, "The form has no part named `file` that holds the picture."))?;
-    Ok(Sent { place, picture, query })
+    Ok(Sent { place: (held, web.images.enter()?), picture, query })
 }
 
-/// A place, unless the body says itself that it is too large.
-fn enter(web: &Web, headers: &HeaderMap) -> Result<Place> {
+/// Refuses a body that says itself that it is too large.
+fn check_length(headers: &HeaderMap) -> Result<()> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MOST_JSON as u64) {
         return Err(too_large());
     }
-    web.images.enter()
+    Ok(())
 }
 
 fn too_large() -> Error {
@@ -162,12 +174,13 @@ fn too_large() -> Error {
     fault!(TooLarge, "The picture is larger than the {megabytes} MiB that this call takes: send a smaller one.")
 }
 
-/// Reads a body, or a part of one, into memory.
+/// Reads a body, or a part of one, into memory, of which it will take `times` as much.
 async fn receive<B: Buf>(
     web: &Web,
-    place: &mut Place,
+    held: &mut Held,
     mut body: impl Stream<Item = Result<B, warp::Error>> + Unpin,
     most: usize,
+    times: usize,
 ) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
@@ -182,7 +195,7 @@ async fn receive<B: Buf>(
         if bytes.len() + chunk.remaining() > most {
             return Err(too_large());
         }
-        place.hold(chunk.remaining())?;
+        held.hold(chunk.remaining() * times)?;
         while chunk.has_remaining() {
             let piece = chunk.chunk();
             let length = piece.len();

@@ -23,6 +23,7 @@ use super::{
     query::Query,
     ranged,
     upload::{is_form, read_on},
+    visitor::Visitor,
     with,
 };
 use crate::{
@@ -43,16 +44,19 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
             .and(with(web))
             .and(warp::query::<HashMap<String, String>>())
             .and(warp::header::headers_cloned())
+            .and(warp::ext::get::<Visitor>())
     };
     let form = base(web)
         .and(is_form(true))
         // The limit is kept while the parts are read.
         .and(warp::multipart::form().max_length(None))
-        .and_then(|web, query, headers, form| end(create_from_form(web, Query(query), headers, form)));
+        .and_then(|web, query, headers, visitor, form| {
+            end(create_from_form(web, Query(query), (headers, visitor), form))
+        });
     let whole = base(web)
         .and(is_form(false))
         .and(warp::body::stream())
-        .and_then(|web, query, headers, body| end(create(web, Query(query), headers, body)));
+        .and_then(|web, query, headers, visitor, body| end(create(web, Query(query), (headers, visitor), body)));
     let kept = warp::path!("api" / "images" / String / "file")
         .and(warp::get().or(warp::head()).unify())
         .and(with(web))
@@ -79,21 +83,26 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         (status = 400, body = Problem), (status = 404, body = Problem, description = "No such model"), (status = 413, body = Problem),
         (status = 415, body = Problem, description = "No picture"), (status = 422, body = Problem, description = "A picture, but broken, unsupported or beyond a limit"),
         (status = 429, body = Problem), (status = 507, body = Problem)))]
-pub async fn create<S, B>(web: Arc<Web>, query: Query, headers: HeaderMap, body: S) -> Result<Response>
+pub async fn create<S, B>(web: Arc<Web>, query: Query, from: (HeaderMap, Visitor), body: S) -> Result<Response>
 where
     S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
     B: Buf + Send,
 {
     let mut body = Box::pin(body);
-    let sent = body::whole(&web, query, &headers, &mut body).await;
+    let sent = body::whole(&web, query, (&from.0, from.1), &mut body).await;
     if sent.is_err() {
         read_on(web.clone(), async move { while body.next().await.is_some_and(|chunk| chunk.is_ok()) {} });
     }
     counted(&web, sent).await
 }
 
-async fn create_from_form(web: Arc<Web>, query: Query, headers: HeaderMap, mut form: FormData) -> Result<Response> {
-    let sent = body::form(&web, query, &headers, &mut form).await;
+async fn create_from_form(
+    web: Arc<Web>,
+    query: Query,
+    from: (HeaderMap, Visitor),
+    mut form: FormData,
+) -> Result<Response> {
+    let sent = body::form(&web, query, (&from.0, from.1), &mut form).await;
     if sent.is_err() {
         read_on(web.clone(), async move { while form.next().await.is_some_and(|part| part.is_ok()) {} });
     }
