@@ -1,8 +1,17 @@
 //! The only file that knows everybody: builds the parts, connects them, and stops them in order.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
 
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    task::{JoinError, JoinHandle},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -17,10 +26,17 @@ use crate::{
     web::{self, Access, DecoderCheck, Room, Tls, Web},
 };
 
-/// How long work in progress may take to put itself away when the server stops.
-const STOP_PATIENCE: Duration = Duration::from_secs(20);
-/// How long sockets and requests in flight may take.
-const GOODBYE_PATIENCE: Duration = Duration::from_secs(5);
+/// Stopping takes no longer than this in total, whatever hangs: each step gets what the steps before it have left.
+/// `deploy/` gives the process more than this and [`RUNTIME_PATIENCE`] before it kills it.
+const STOP_DEADLINE: Duration = Duration::from_secs(28);
+/// The part of it that work in progress leaves to cameras and engines.
+const ENGINE_RESERVE: Duration = Duration::from_secs(6);
+/// How long sockets, requests in flight and cameras may take.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the runtime's blocking threads may take after that.
+pub const RUNTIME_PATIENCE: Duration = Duration::from_secs(2);
+/// Exit status when something did not end in time, and the process ends without waiting for it.
+const UNCLEAN_STATUS: i32 = 1;
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
 /// Loads the models that were asked for, or else those that ship for the task, or for all; the first of each task is its
@@ -43,8 +59,12 @@ pub fn load_models(settings: &ModelSettings, task: Option<Task>, cache: Option<P
     Ok(models)
 }
 
-/// Runs the service until SIGINT or SIGTERM.
-pub async fn serve(settings: ServeSettings) -> Result<()> {
+/// Runs the service until SIGINT or SIGTERM; a second signal ends the process at once. `on_ready` is called once, before
+/// the first connection is answered.
+///
+/// # Errors
+/// It cannot start, or the web server ended by itself; what is being worked on is put away first.
+pub async fn serve(settings: ServeSettings, on_ready: impl FnOnce()) -> Result<()> {
     media::init()?;
     let live = settings.live;
     let rules = NetworkRules::new(&live.stream_schemes, &live.stream_networks)?;
@@ -131,39 +151,98 @@ pub async fn serve(settings: ServeSettings) -> Result<()> {
     });
     // Before anybody is told that it is ready: a signal that nobody listens to ends the process on the spot.
     let mut signals = Signals::listen()?;
-    let server = tokio::spawn(web::run(listener, web.clone()));
+    let mut server = tokio::spawn(web::run(listener, web.clone()));
     let keeper = tokio::spawn(keep_retention(jobs.clone()));
+    on_ready();
     println!("{}", web::welcome(&web, address));
 
-    signals.come().await;
+    let ended = run_until(signals.come(), &mut server).await;
+    if let Err(error) = &ended {
+        tracing::error!(error = %error.full(), "the web server ended by itself: stopping");
+    }
     keeper.abort();
-    stop(web, jobs, server).await;
-    Ok(())
+    if !stop(web, jobs, ended.is_ok().then_some(server)).await {
+        tracing::warn!("stopped, not waiting for what hangs");
+        // Destructors and exit handlers would wait for it too, or take apart what it still uses.
+        signal_hook::low_level::exit(UNCLEAN_STATUS);
+    }
+    tracing::info!("stopped");
+    ended
 }
 
-/// The one order of stopping: accept nothing new, end the work, let the engines run empty, say goodbye to viewers, let requests finish.
-async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: tokio::task::JoinHandle<Result<()>>) {
-    tracing::info!("stopping: no new connections; viewers are told");
+/// Waits for a signal to stop.
+///
+/// # Errors
+/// The web server ended before that: the process would serve nothing.
+async fn run_until(signal: impl Future<Output = ()>, server: &mut JoinHandle<Result<()>>) -> Result<()> {
+    tokio::select! {
+        () = signal => Ok(()),
+        ended = server => Err(match ended {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) => Error::internal("The web server ended unexpectedly.", "it returned without being asked to"),
+            Err(error) => Error::internal("The web server ended unexpectedly.", error),
+        }),
+    }
+}
+
+/// The one order of stopping: accept nothing new; end all work, close sockets and answer requests, side by side; then
+/// cameras and engines. False if work or engines did not end in time.
+async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: Option<JoinHandle<Result<()>>>) -> bool {
+    let deadline = Instant::now() + STOP_DEADLINE;
+    let left = move || deadline.saturating_duration_since(Instant::now());
+    tracing::info!(
+        "stopping: no new connections; work in progress is put away; a second signal ends the process at once"
+    );
     web.shutdown.cancel();
     web.sockets.close();
-    tracing::info!("stopping: work in progress is put away");
-    let streams = web.streams.clone();
-    let end = move || {
-        let stopped = jobs.shut_down(STOP_PATIENCE);
-        let ended = streams.shut_down(STOP_PATIENCE) && stopped;
-        if !media::cameras_are_gone(GOODBYE_PATIENCE) {
-            tracing::warn!("a network camera did not let go in time");
-        }
-        jobs.stop_models();
-        ended
-    };
-    let ended = tokio::task::spawn_blocking(end).await.unwrap_or(false);
-    if !ended {
+    let patience = left().saturating_sub(ENGINE_RESERVE);
+    let (work, streams) = (jobs.clone(), web.streams.clone());
+    let (work, streams, sockets, requests) = tokio::join!(
+        within(left(), move || work.shut_down(patience)),
+        within(left(), move || streams.shut_down(patience)),
+        timeout(CLOSE_PATIENCE, web.sockets.wait()),
+        timeout(CLOSE_PATIENCE, async {
+            if let Some(server) = server {
+                report_server(server.await);
+            }
+        }),
+    );
+    let put_away = work == Some(true) && streams == Some(true);
+    if !put_away {
         tracing::warn!("some work did not end in time; it goes on from its last stored frame at the next start");
     }
-    let _ = tokio::time::timeout(GOODBYE_PATIENCE, web.sockets.wait()).await;
-    let _ = tokio::time::timeout(GOODBYE_PATIENCE, server).await;
-    tracing::info!("stopped");
+    if sockets.is_err() || requests.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+    let patience = left().min(CLOSE_PATIENCE);
+    if within(left(), move || media::cameras_are_gone(patience)).await != Some(true) {
+        tracing::warn!("a network camera did not let go in time");
+    }
+    let engines = within(left(), move || jobs.stop_models(left())).await;
+    if engines != Some(true) {
+        tracing::warn!("an engine did not end in time");
+    }
+    put_away && engines == Some(true)
+}
+
+/// Runs what blocks on a thread that may, and waits for it no longer than `patience`: None when it takes longer.
+async fn within<T: Send + 'static>(patience: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match timeout(patience, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(done)) => Some(done),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a step of stopping failed");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn report_server(ended: std::result::Result<Result<()>, JoinError>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(error = %error.full(), "the web server failed while stopping"),
+        Err(error) => tracing::error!(%error, "the web server failed while stopping"),
+    }
 }
 
 async fn keep_retention(jobs: Arc<Jobs>) {
@@ -183,8 +262,20 @@ async fn keep_retention(jobs: Arc<Jobs>) {
 struct Signals([tokio::signal::unix::Signal; 2]);
 
 impl Signals {
+    /// From now on a first signal is reported by [`Signals::come`], and a second one ends the process at once with the
+    /// status that shells give a process ended by it: 128 and the signal's number.
     fn listen() -> std::io::Result<Self> {
+        use signal_hook::{
+            consts::{SIGINT, SIGTERM},
+            flag,
+        };
         use tokio::signal::unix::{SignalKind, signal};
+        let asked = Arc::new(AtomicBool::new(false));
+        for number in [SIGTERM, SIGINT] {
+            // In this order: the handler looks at the flag before it raises it.
+            flag::register_conditional_shutdown(number, 128 + number, asked.clone())?;
+            flag::register(number, asked.clone())?;
+        }
         Ok(Self([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]))
     }
 
@@ -194,5 +285,50 @@ impl Signals {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_the_web_server_is_noticed() {
+        let mut failed = tokio::spawn(async { Err(fault!(Internal, "TLS cannot be set up.")) });
+        assert_eq!(run_until(pending(), &mut failed).await.expect_err("failed").detail, "TLS cannot be set up.");
+        let mut panicked = tokio::spawn(async { panic!("the test's own panic") });
+        let error = run_until(pending(), &mut panicked).await.expect_err("panicked");
+        assert!(error.full().contains("the test's own panic"), "{}", error.full());
+        let mut returned = tokio::spawn(async { Ok(()) });
+        assert!(run_until(pending(), &mut returned).await.is_err());
+        let mut serving = tokio::spawn(pending());
+        assert!(run_until(ready(()), &mut serving).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_step_of_stopping_that_hangs_is_left_behind() {
+        let (hold, held) = std::sync::mpsc::sync_channel::<()>(0);
+        assert_eq!(within(Duration::ZERO, move || held.recv().is_err()).await, None);
+        drop(hold);
+        assert_eq!(within(Duration::from_secs(60), || 1).await, Some(1));
+        assert_eq!(within(Duration::from_secs(60), || -> u8 { panic!("the test's own panic") }).await, None);
+    }
+
+    #[test]
+    fn deployments_give_the_process_time_to_stop() {
+        let seconds = |text: &str, key: &str| {
+            let value = text.lines().find_map(|line| line.trim().strip_prefix(key)).expect("it is set");
+            Duration::from_secs(value.trim().trim_end_matches('s').parse().expect("seconds"))
+        };
+        let needed = STOP_DEADLINE + RUNTIME_PATIENCE + Duration::from_secs(5);
+        for (file, key) in [
+            (include_str!("../deploy/sightglass.service"), "TimeoutStopSec="),
+            (include_str!("../deploy/compose.yaml"), "stop_grace_period:"),
+        ] {
+            assert!(seconds(file, key) >= needed, "{key} is less than {needed:?}");
+        }
+        assert!(ENGINE_RESERVE + CLOSE_PATIENCE < STOP_DEADLINE);
     }
 }

@@ -254,6 +254,16 @@ impl Detector {
         self.engine.stop();
     }
 
+    /// Takes no frame any more; those on their way are still answered.
+    pub fn close(&self) {
+        self.engine.close();
+    }
+
+    /// As [`Detector::stop`], but false if that takes longer than `patience`.
+    pub fn stop_within(&self, patience: Duration) -> bool {
+        self.engine.stop_within(patience)
+    }
+
     /// Only the preprocessing, into a tensor that is thrown away: for measurements.
     ///
     /// # Errors

@@ -67,6 +67,7 @@ export default [
   ["The server's disk is full: detection goes on by itself when there is room.", '服务器磁盘已满：有空间后检测会自动继续。'],
   ["The server's disk is full: free some space or delete old videos, then try again.", '服务器磁盘已满，请清理空间或删除旧视频后重试。'],
   ['{} videos are waiting already: try again in a minute.', '已有 {} 个视频在排队，请稍后重试。'],
+  ["The server's database cannot be used for the moment: try again in a minute.", '服务器数据库暂时不可用，请稍后重试。'],
   ['The recording was cancelled.', '保存任务已取消。'],
   ['{} recordings are waiting already: try again in a minute.', '已有 {} 个保存任务在排队，请稍后重试。'],
   ['As many viewers as this server takes are connected: try again in a minute.', '观看人数已达上限，请稍后重试。'],

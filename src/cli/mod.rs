@@ -102,13 +102,15 @@ pub fn main() -> ExitCode {
 
 fn serve(settings: ServeSettings) -> Result<()> {
     crate::heap::limit();
-    let fresh = fresh::Fresh::watch(&settings.data);
+    let mut fresh = Some(fresh::Fresh::watch(&settings.data));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(crate::app::serve(settings));
+    let outcome = runtime.block_on(crate::app::serve(settings, || fresh = None));
     // A thread that is stuck in a decoder must not keep the process: its work goes on at the next start.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    // An error means that the service never became ready.
-    if outcome.is_err() {
+    runtime.shutdown_timeout(crate::app::RUNTIME_PATIENCE);
+    // Once the service was ready, the folder may hold what people uploaded, whatever ended the service.
+    if outcome.is_err()
+        && let Some(fresh) = fresh
+    {
         fresh.remove();
     }
     outcome

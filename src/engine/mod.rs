@@ -161,6 +161,22 @@ impl Engine {
         Ok(Ticket { answer: ticket, cancel: Some(cancel.clone()) })
     }
 
+    /// Lets no tensor in any more; those that are in are still answered.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+
+    /// As [`Engine::stop`], but false if the sessions took longer than `patience`: the process must then end without its
+    /// exit handlers.
+    pub fn stop_within(&self, patience: Duration) -> bool {
+        self.queue.close();
+        let empty = self.queue.wait_for_workers(patience);
+        if empty {
+            self.stop();
+        }
+        empty
+    }
+
     /// Lets no tensor in any more and waits for those that are in. To be called before the process ends: ONNX Runtime takes
     /// itself apart then, and a session that still runs brings the process down.
     pub fn stop(&self) {

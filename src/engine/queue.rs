@@ -40,8 +40,8 @@ impl<T> Drop for Membership<'_, T> {
             state.closed = true;
             // Whoever waits for an answer is told by the dropped sender.
             state.items.clear();
-            self.0.changed.notify_all();
         }
+        self.0.changed.notify_all();
     }
 }
 
@@ -132,6 +132,12 @@ impl<T> Queue<T> {
         let taken = state.items.drain(..1 << waiting.ilog2()).collect();
         self.changed.notify_all();
         Some(taken)
+    }
+
+    /// Waits until all workers have left; false when that takes longer than `patience`.
+    pub fn wait_for_workers(&self, patience: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, |state| state.workers > 0);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Lets nobody in any more; what waits is still taken.

@@ -1,13 +1,17 @@
 //! Work that outlives a request: videos, recordings, and the store that remembers them.
 //!
 //! A video is worked on by one thread ([`detect`]), a recording by another ([`record`]); [`Jobs`] starts, counts and
-//! stops them. Live streams ([`live`]) have a thread each and keep nothing but recordings. What videos' workers find goes to the [`Store`] first and is then announced through the [`Hub`]; viewers
+//! stops them ([`queue`], [`lanes`]), and does what clients ask ([`control`], [`recordings`]). Lock order: a video's claim,
+//! its token's gate, then the lanes, the hub or the store; none of the last three is held while another is taken. Live streams ([`live`]) have a thread each and keep nothing but recordings. What videos' workers find goes to the [`Store`] first and is then announced through the [`Hub`]; viewers
 //! read frames from the store, so a slow or late one gets the very same events and costs no memory.
 
+mod backend;
+mod control;
 mod detect;
 mod files;
 mod hub;
 mod kept;
+mod lanes;
 mod live;
 mod models;
 mod queue;
@@ -16,15 +20,17 @@ mod recording;
 mod recordings;
 mod resume;
 mod retention;
-mod stop;
+mod retry;
 mod store;
 mod store_recordings;
 mod store_streams;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod video;
 
 pub use files::{Files, free_bytes};
-pub use hub::{Hub, Snapshot};
+pub use hub::{Following, Hub, Snapshot};
 pub use kept::KeptPictures;
 pub use live::{
     Direct, Follower, Manner, NewNetworkStream, Shown, Stream, StreamInfo, StreamKind, StreamSettings, StreamState,
@@ -34,7 +40,7 @@ pub use models::Models;
 pub use queue::{JobSettings, Jobs};
 pub use recording::{Recording, RecordingOptions, RecordingState};
 pub use retention::Retention;
-pub use store::{FrameRow, Store};
+pub use store::{FrameRow, Store, Transition};
 pub use video::{Video, VideoState};
 
 use rand::RngExt;

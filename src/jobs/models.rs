@@ -1,10 +1,14 @@
 //! The loaded models, by name and by task.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{detector::Detector, error::Result, event::Task, fault};
 
-/// The loaded models. The first of each task is that task's default.
+/// The loaded models; clones share them. The first of each task is that task's default.
+#[derive(Clone)]
 pub struct Models(Vec<Arc<Detector>>);
 
 impl Models {
@@ -48,8 +52,11 @@ impl Models {
         }
     }
 
-    /// Lets the engines run empty.
-    pub fn stop(&self) {
-        self.0.iter().for_each(|model| model.stop());
+    /// Lets the engines run empty. False if some did not end in time.
+    pub fn stop(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        // All are closed before one is waited for.
+        self.0.iter().for_each(|model| model.close());
+        self.0.iter().all(|model| model.stop_within(deadline.saturating_duration_since(Instant::now())))
     }
 }

@@ -2,13 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use super::{FrameRow, Jobs, Recording, RecordingState, Video, queue::words, stop::Stop, timing::Timing};
+use super::{
+    FrameRow, Jobs, Recording, RecordingState, Transition, Video,
+    backend::VideoWriter,
+    queue::words,
+    retry::{until_read, until_stored},
+    timing::Timing,
+};
 use crate::{
+    cancel::CancelToken,
     error::{Error, Result},
     event::Detection,
     fault,
     frame::Size,
-    media::{Encoder, FileSource, Format},
+    media::Format,
     meter::StateLabel,
     vision::draw::{Style, annotate},
 };
@@ -18,90 +25,147 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 /// Detections are read from the store in pages of so many frames.
 const PAGE: usize = 512;
 
-/// Works on recording `id` until its end, an error or `stop`.
-pub(super) fn run(jobs: &Jobs, id: &str, stop: &Stop) {
-    let Ok(Some(mut recording)) = jobs.store.recording(id) else { return };
+/// Works on recording `id` until its end, an error, or until it is cancelled.
+pub(super) fn run(jobs: &Jobs, id: &str, cancel: &CancelToken) {
+    let Some((mut recording, video)) = load(jobs, id, cancel) else { return };
     recording.state = RecordingState::Encoding;
-    tell(jobs, &recording, stop);
-    let Some(video) = recording.video.clone() else { return };
-    let part = jobs.files.recording_part(&video, id);
-    let outcome = record(jobs, &video, &mut recording, stop);
-    if stop.asked() {
-        // Also the whole file: the stop may have come right after the last frame, and a restart writes it again.
-        if let Err(error) = jobs.remove_recording_files(&recording) {
-            tracing::warn!(id, error = %error.full(), "cannot remove the files of a stopped recording");
-        }
-        return;
-    }
+    let outcome = match put(jobs, &recording, cancel) {
+        Ok(Some(Transition::Stored)) => record(jobs, &video, &mut recording, cancel),
+        // Cancelled or deleted before it began.
+        Ok(Some(Transition::Rejected) | None) => return,
+        Err(error) => Err(error),
+    };
     match outcome {
         Ok(bytes) => {
             recording.state = RecordingState::Done;
             recording.bytes = Some(bytes);
         }
         Err(error) => {
-            let _ = std::fs::remove_file(part);
+            // Before the state is stored: on a full disk this makes the room for it.
+            remove_files(jobs, &recording);
+            if !cancel.is_cancelled() {
+                recording.error = Some(words(&error));
+            }
             recording.state = RecordingState::Failed;
-            recording.error = Some(words(&error));
         }
     }
-    jobs.meter.recordings_ended.get_or_create(&StateLabel { state: recording.state.as_str() }).inc();
-    tell(jobs, &recording, stop);
+    if !finish(jobs, &recording, cancel) {
+        // Also the whole file: it may have been cancelled right after the last frame, and the next start writes it again.
+        remove_files(jobs, &recording);
+    }
 }
 
-/// Stores and announces how a recording stands, unless it was cancelled or deleted meanwhile.
-fn tell(jobs: &Jobs, recording: &Recording, stop: &Stop) {
-    stop.unless_asked(|| {
-        if let Err(error) = jobs.store.update_recording(recording) {
-            tracing::error!(id = %recording.id, error = %error.full(), "cannot store a recording's state");
-        }
+/// Marks the recording of a worker that panicked as failed.
+pub(super) fn give_up(jobs: &Jobs, id: &str, detail: &str, cancel: &CancelToken) {
+    if let Some((mut recording, _)) = load(jobs, id, cancel) {
+        remove_files(jobs, &recording);
+        (recording.state, recording.error) = (RecordingState::Failed, Some(detail.to_owned()));
+        finish(jobs, &recording, cancel);
+    }
+}
+
+/// The recording to be worked on and the id of its video, if there still is work to do on it.
+fn load(jobs: &Jobs, id: &str, cancel: &CancelToken) -> Option<(Recording, String)> {
+    // An error is in the log: the recording stays as it is stored, and starts again at the next start.
+    let read = until_read("read a recording that is to be worked on", id, cancel, || jobs.store.recording(id));
+    let recording = read.ok()??.filter(|recording| !recording.state.is_final())?;
+    let video = recording.video.clone()?;
+    Some((recording, video))
+}
+
+/// Stores how the work ended, then announces it; false if it was cancelled or deleted meanwhile. It is tried until the
+/// store takes it.
+fn finish(jobs: &Jobs, recording: &Recording, cancel: &CancelToken) -> bool {
+    // An error is in the log: the recording stays as it is stored, and starts again at the next start.
+    let stored = matches!(put(jobs, recording, cancel), Ok(Some(Transition::Stored)));
+    if stored {
+        jobs.meter.recordings_ended.get_or_create(&StateLabel { state: recording.state.as_str() }).inc();
+    }
+    stored
+}
+
+fn remove_files(jobs: &Jobs, recording: &Recording) {
+    if let Err(error) = jobs.remove_recording_files(recording) {
+        tracing::warn!(id = recording.id, error = %error.full(), "cannot remove the files of a recording");
+    }
+}
+
+/// Stores how a recording stands, as soon as the store can take it, and announces it then; None when it is cancelled.
+fn put(jobs: &Jobs, recording: &Recording, cancel: &CancelToken) -> Result<Option<Transition>> {
+    let attempt = || cancel.unless_cancelled(|| store_and_announce(jobs, recording));
+    until_stored("store how a recording stands", &recording.id, cancel, attempt, |_| ())
+}
+
+fn store_and_announce(jobs: &Jobs, recording: &Recording) -> Result<Transition> {
+    let transition = jobs.store.update_recording(recording)?;
+    if transition == Transition::Stored {
         jobs.hub.publish_recording(recording);
-    });
+    }
+    Ok(transition)
+}
+
+/// Stores and announces progress. What cannot be stored is not announced either; the work goes on, as the next progress or
+/// the end may be stored.
+fn progress(jobs: &Jobs, recording: &Recording, cancel: &CancelToken) -> Result<()> {
+    match cancel.unless_cancelled(|| store_and_announce(jobs, recording)) {
+        None => cancel.check(),
+        Some(Ok(Transition::Stored)) => Ok(()),
+        Some(Ok(Transition::Rejected)) => {
+            Err(fault!(NotFound, "There is no such recording; it may have been deleted."))
+        }
+        Some(Err(error)) => {
+            tracing::warn!(id = recording.id, error = %error.full(), "cannot store the progress of a recording");
+            Ok(())
+        }
+    }
 }
 
 /// Returns the size of the file in bytes.
-fn record(jobs: &Jobs, video: &str, recording: &mut Recording, stop: &Stop) -> Result<u64> {
-    let video = jobs.video(video)?;
-    let timing = Timing::new(&jobs.store.times(video.seq)?, video.frame_rate.as_deref());
+fn record(jobs: &Jobs, video: &str, recording: &mut Recording, cancel: &CancelToken) -> Result<u64> {
+    let stopped = || Error::internal("The work was stopped before its end.", "cancelled");
+    let video =
+        until_read("read the video of a recording", video, cancel, || jobs.video(video))?.ok_or_else(stopped)?;
+    let times = until_read("read the frames of a recording", &video.id, cancel, || jobs.store.times(video.seq))?;
+    let timing = Timing::new(&times.ok_or_else(stopped)?, video.frame_rate.as_deref());
     let part = jobs.files.recording_part(&video.id, &recording.id);
-    let mut source = FileSource::open(&video.id, &jobs.files.source(&video.id), &jobs.settings.limits)?;
-    let mut rows = Rows { jobs, video: &video, page: Vec::new().into_iter(), from: 0 };
-    let mut encoder: Option<Encoder> = None;
+    let mut source = jobs.backend.open(&video.id, &jobs.files.source(&video.id), cancel)?;
+    let mut rows = Rows { jobs, video: &video, cancel, page: Vec::new().into_iter(), from: 0 };
+    let mut writer: Option<Box<dyn VideoWriter>> = None;
     let mut told = Instant::now();
     let style = Style { labels: recording.options.labels, scores: recording.options.scores };
     while let Some(row) = rows.next()? {
-        if stop.asked() {
-            return Ok(0);
-        }
+        cancel.check()?;
         let Some(frame) = source.next_frame()? else { break };
         let mut found: Vec<Detection> = serde_json::from_str(&row.detections)
             .map_err(|error| Error::internal("Stored detections cannot be read.", error))?;
         let options = &recording.options;
         found.retain(|detection| options.shows(detection));
         let drawn = annotate(&frame, &found, style);
-        let encoder = match &mut encoder {
-            Some(encoder) => encoder,
-            none => none.insert(Encoder::create(
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            none => none.insert(jobs.backend.create(
                 &part,
                 recording.format,
                 Size::new(video.width, video.height),
                 timing.rate(),
+                cancel,
             )?),
         };
         let (time, duration, repeats) = timing.of(row.frame as usize, recording.format == Format::Avi);
         for _ in 0..repeats {
-            encoder.push(&drawn, time, duration)?;
+            writer.push(&drawn, time, duration)?;
         }
         jobs.meter.frames_encoded.inc();
         recording.frames_done = row.frame + 1;
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
-            tell(jobs, recording, stop);
+            progress(jobs, recording, cancel)?;
         }
     }
-    let Some(encoder) = encoder else {
+    let Some(writer) = writer else {
         return Err(fault!(Unprocessable, "The video has no frames to save."));
     };
-    encoder.finish()?;
+    writer.finish()?;
     if recording.frames_done < recording.frames_total {
         let (done, total) = (recording.frames_done, recording.frames_total);
         return Err(fault!(Internal, "Only {done} of {total} frames could be decoded again; try once more."));
@@ -116,6 +180,7 @@ fn record(jobs: &Jobs, video: &str, recording: &mut Recording, stop: &Stop) -> R
 struct Rows<'a> {
     jobs: &'a Jobs,
     video: &'a Video,
+    cancel: &'a CancelToken,
     page: std::vec::IntoIter<FrameRow>,
     /// First frame of the next page.
     from: u64,
@@ -124,7 +189,10 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn next(&mut self) -> Result<Option<FrameRow>> {
         if self.page.len() == 0 {
-            self.page = self.jobs.store.frames(self.video.seq, self.from, PAGE)?.into_iter();
+            let (store, seq, from) = (&self.jobs.store, self.video.seq, self.from);
+            let read = || store.frames(seq, from, PAGE);
+            let page = until_read("read the frames of a recording", &self.video.id, self.cancel, read)?;
+            self.page = page.unwrap_or_default().into_iter();
         }
         let row = self.page.next();
         self.from = row.as_ref().map_or(self.from, |row| row.frame + 1);

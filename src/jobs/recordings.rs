@@ -1,13 +1,26 @@
-//! Recordings of videos as clients see them: queue, list, cancel and delete.
+//! What clients ask of recordings: queue, list, cancel and delete them.
 
 use std::sync::Arc;
 
-use super::{Jobs, Recording, RecordingOptions, RecordingState, VideoState, new_id, now, stop::Stop};
-use crate::{error::Result, fault};
+use super::{
+    Jobs, Recording, RecordingOptions, RecordingState, VideoState,
+    lanes::{Kind, Work},
+    new_id, now,
+};
+use crate::{
+    cancel::Reason,
+    error::{Error, Result},
+    fault,
+};
 
 impl Jobs {
     /// Queues an annotated copy of a video.
+    ///
+    /// # Errors
+    /// There is no such video, it is not done, or as many recordings wait as may.
     pub fn add_recording(self: &Arc<Self>, id: &str, options: RecordingOptions) -> Result<Recording> {
+        // The video cannot be deleted while its recording is stored.
+        let _claim = self.claims.claim(id);
         let video = self.video(id)?;
         if video.state != VideoState::Done {
             return Err(fault!(
@@ -18,13 +31,7 @@ impl Jobs {
                 video.frames_total.map_or("an unknown number".into(), |n| n.to_string())
             ));
         }
-        if self.lock().recordings.waiting.len() >= self.settings.max_queue {
-            return Err(fault!(
-                Busy,
-                "{} recordings are waiting already: try again in a minute.",
-                self.settings.max_queue
-            ));
-        }
+        let place = self.reserve(Kind::Recording)?;
         let recording = self.store.insert_recording(&Recording {
             id: new_id(),
             video: Some(video.id),
@@ -41,16 +48,17 @@ impl Jobs {
             seq: 0,
         })?;
         self.hub.publish_recording(&recording);
-        self.lock().recordings.waiting.push_back(recording.id.clone());
+        place.fill(recording.id.clone());
         self.dispatch();
         Ok(recording)
     }
 
     /// A recording as it stands now.
+    ///
+    /// # Errors
+    /// There is none, or the store cannot be read.
     pub fn recording(&self, id: &str) -> Result<Recording> {
-        self.store
-            .recording(id)?
-            .ok_or_else(|| fault!(NotFound, "There is no such recording; it may have been deleted."))
+        self.store.recording(id)?.ok_or_else(no_recording)
     }
 
     /// Recordings of a video before `cursor` (a `seq`; None: from the newest), newest first.
@@ -65,29 +73,28 @@ impl Jobs {
     /// Deletes a recording and its file. One of a video that is queued or encoding is cancelled first.
     ///
     /// # Errors
-    /// There is no such recording, or it is of a live stream and still being written.
-    pub fn delete_recording(&self, id: &str) -> Result<()> {
-        let mut lanes = self.lock();
-        if let Some(stop) = lanes.recordings.running.get(id) {
-            stop.ask(Stop::CANCELLED);
-        }
-        // Read after that: nothing more is stored by the worker.
-        let mut recording = self.recording(id)?;
-        let unfinished = !recording.state.is_final();
-        if unfinished && recording.video.is_none() {
-            return Err(fault!(Conflict, "This recording is being written: stop it, or wait for its end."));
-        }
-        lanes.recordings.waiting.retain(|waiting| waiting != id);
-        if !self.store.delete_recording(id)? {
-            return Err(fault!(NotFound, "There is no such recording; it may have been deleted."));
-        }
-        if unfinished {
-            // Viewers that show its progress get a last event, although the store has forgotten it.
-            recording.state = RecordingState::Failed;
-            recording.error = Some("The recording was cancelled.".into());
-            self.hub.publish_recording(&recording);
-        }
-        drop(lanes);
+    /// There is no such recording, it is of a live stream and still being written, or it cannot be removed from the store.
+    pub fn delete_recording(self: &Arc<Self>, id: &str) -> Result<()> {
+        let video = self.recording(id)?.video;
+        let _claim = self.claims.claim(video.as_deref().unwrap_or(id));
+        let recording = self.interrupt(&Work::Recording(id.to_owned()), Reason::Deleted, || {
+            let mut recording = self.recording(id)?;
+            let unfinished = !recording.state.is_final();
+            if unfinished && recording.video.is_none() {
+                return Err(fault!(Conflict, "This recording is being written: stop it, or wait for its end."));
+            }
+            if !self.store.delete_recording(id)? {
+                return Err(no_recording());
+            }
+            if unfinished {
+                // Viewers that show its progress get a last event, although the store has forgotten it.
+                recording.state = RecordingState::Failed;
+                recording.error = Some("The recording was cancelled.".into());
+                self.hub.publish_recording(&recording);
+            }
+            Ok(recording)
+        })?;
+        self.dispatch();
         self.remove_recording_files(&recording)
     }
 
@@ -106,4 +113,8 @@ impl Jobs {
         }
         Ok(())
     }
+}
+
+fn no_recording() -> Error {
+    fault!(NotFound, "There is no such recording; it may have been deleted.")
 }

@@ -1,6 +1,6 @@
 //! Forgets finished videos and recordings of live streams by age and by size; off unless the operator asks for it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Jobs, VideoState};
 use crate::error::Result;
@@ -26,7 +26,7 @@ struct Kept {
 
 impl Jobs {
     /// Deletes what is beyond the limits; returns how many.
-    pub fn apply_retention(&self) -> Result<usize> {
+    pub fn apply_retention(self: &Arc<Self>) -> Result<usize> {
         self.files.kept.forget_old();
         let limits = self.settings.retention;
         if limits.age.is_none() && limits.bytes.is_none() {

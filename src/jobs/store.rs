@@ -6,6 +6,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -54,6 +55,9 @@ const TO_LIVE: [&str; 2] = [
      DROP TABLE recordings_1;",
 ];
 
+/// How long a statement waits for another process that holds the database, a backup for example; workers try again then.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// One frame's detections as they are stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameRow {
@@ -64,6 +68,21 @@ pub struct FrameRow {
     pub height: u32,
     /// JSON array of [`crate::event::Detection`], exactly as it is sent.
     pub detections: String,
+}
+
+/// Whether a change of a video's or recording's state was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transition {
+    Stored,
+    /// It is gone, or in a state from which this change is not allowed; nothing was changed.
+    Rejected,
+}
+
+impl Transition {
+    /// By how many rows an `UPDATE` changed.
+    pub(super) fn of(changed: usize) -> Self {
+        if changed > 0 { Self::Stored } else { Self::Rejected }
+    }
 }
 
 /// The database.
@@ -138,13 +157,27 @@ impl Store {
         Ok(Video { seq: connection.last_insert_rowid(), ..video.clone() })
     }
 
-    /// Stores everything of a video that changes while it is worked on.
-    pub fn update_video(&self, video: &Video) -> Result<()> {
-        let sql = "UPDATE videos SET state=?2, width=?3, height=?4, frames_total=?5, frames_done=?6, detect_fps=?7,
-                   error=?8, warning=?9, finished_at=?10, attempts=?11 WHERE seq=?1";
-        self.write()
+    /// Stores everything of a video that changes while it is worked on. Rejected once the video is done, failed or
+    /// cancelled: whatever comes later, from a thread that has not heard of it, changes nothing.
+    pub fn update_video(&self, video: &Video) -> Result<Transition> {
+        self.write_video(video, "'queued', 'running'")
+    }
+
+    /// Makes a failed or cancelled video one that waits; the only way out of these states. Rejected in any other state.
+    pub fn requeue_video(&self, video: &Video) -> Result<Transition> {
+        self.write_video(video, "'failed', 'cancelled'")
+    }
+
+    /// `from`: the states in which a video is changed, as a list of SQL.
+    fn write_video(&self, video: &Video, from: &str) -> Result<Transition> {
+        let sql = format!(
+            "UPDATE videos SET state=?2, width=?3, height=?4, frames_total=?5, frames_done=?6, detect_fps=?7,
+             error=?8, warning=?9, finished_at=?10, attempts=?11 WHERE seq=?1 AND state IN ({from})"
+        );
+        let changed = self
+            .write()
             .execute(
-                sql,
+                &sql,
                 params![
                     video.seq,
                     video.state.as_str(),
@@ -160,15 +193,25 @@ impl Store {
                 ],
             )
             .map_err(explain)?;
-        Ok(())
+        Ok(Transition::of(changed))
     }
 
-    /// Stores frames and the video's new count of them in one transaction.
-    pub fn append_frames(&self, video: i64, rows: &[FrameRow]) -> Result<()> {
-        let Some(last) = rows.last() else { return Ok(()) };
+    /// Stores frames and the video's new count of them in one transaction. Rejected, all of it, once the video is done,
+    /// failed, cancelled or deleted.
+    pub fn append_frames(&self, video: i64, rows: &[FrameRow]) -> Result<Transition> {
+        let Some(last) = rows.last() else { return Ok(Transition::Stored) };
         let mut connection = self.write();
         let transaction = connection.transaction().map_err(explain)?;
         {
+            // First: the frames of a deleted video would be refused for want of their video.
+            let sql = "UPDATE videos SET frames_done=?2, attempts=0 WHERE seq=?1 AND state IN ('queued', 'running')";
+            let changed = transaction
+                .prepare_cached(sql)
+                .and_then(|mut s| s.execute(params![video, last.frame as i64 + 1]))
+                .map_err(explain)?;
+            if Transition::of(changed) == Transition::Rejected {
+                return Ok(Transition::Rejected);
+            }
             let mut insert = transaction
                 .prepare_cached("INSERT OR REPLACE INTO frames VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
                 .map_err(explain)?;
@@ -177,13 +220,9 @@ impl Store {
                     .execute(params![video, row.frame as i64, row.time, row.width, row.height, row.detections])
                     .map_err(explain)?;
             }
-            let sql = "UPDATE videos SET frames_done=?2, attempts=0 WHERE seq=?1";
-            transaction
-                .prepare_cached(sql)
-                .and_then(|mut s| s.execute(params![video, last.frame as i64 + 1]))
-                .map_err(explain)?;
         }
-        transaction.commit().map_err(explain)
+        transaction.commit().map_err(explain)?;
+        Ok(Transition::Stored)
     }
 
     /// Up to `limit` frames of a video from number `from` on, in order.
@@ -249,7 +288,7 @@ impl Store {
 
 fn connect(path: &Path) -> Result<Connection> {
     let connection = Connection::open(path).map_err(explain)?;
-    connection.busy_timeout(std::time::Duration::from_secs(30)).map_err(explain)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(explain)?;
     Ok(connection)
 }
@@ -288,6 +327,16 @@ pub(super) fn explain(error: rusqlite::Error) -> Error {
             "The server's database is damaged: restore the data folder from a copy, or start with an empty one.",
             error,
         ),
+        // Another process holds it, or the disk does not answer: it may be over the next moment.
+        Some(
+            rusqlite::ErrorCode::DatabaseBusy
+            | rusqlite::ErrorCode::DatabaseLocked
+            | rusqlite::ErrorCode::SystemIoFailure
+            | rusqlite::ErrorCode::CannotOpen,
+        ) => {
+            Error::new(Kind::Unavailable, "The server's database cannot be used for the moment: try again in a minute.")
+                .with_cause(error)
+        }
         _ => Error::internal("The server's database failed; its log says more.", error),
     }
 }

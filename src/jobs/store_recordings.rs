@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
     Recording, RecordingOptions, RecordingState,
-    store::{Store, explain},
+    store::{Store, Transition, explain},
 };
 use crate::error::Result;
 
@@ -33,10 +33,12 @@ impl Store {
         Ok(Recording { seq: connection.last_insert_rowid(), ..recording.clone() })
     }
 
-    /// Stores everything of a recording that changes while it is worked on.
-    pub fn update_recording(&self, recording: &Recording) -> Result<()> {
-        let sql = "UPDATE recordings SET state=?2, frames_done=?3, frames_total=?4, bytes=?5, error=?6 WHERE id=?1";
-        self.write()
+    /// Stores everything of a recording that changes while it is worked on. Rejected once it is done, failed or deleted.
+    pub fn update_recording(&self, recording: &Recording) -> Result<Transition> {
+        let sql = "UPDATE recordings SET state=?2, frames_done=?3, frames_total=?4, bytes=?5, error=?6
+                   WHERE id=?1 AND state IN ('queued', 'encoding')";
+        let changed = self
+            .write()
             .execute(
                 sql,
                 params![
@@ -49,7 +51,7 @@ impl Store {
                 ],
             )
             .map_err(explain)?;
-        Ok(())
+        Ok(Transition::of(changed))
     }
 
     pub fn recording(&self, id: &str) -> Result<Option<Recording>> {

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     event::Event,
-    jobs::{FrameRow, Recording, Snapshot, Video, VideoState},
+    jobs::{Following, FrameRow, Recording, Video, VideoState},
 };
 
 /// Frames read from the store at a time.
@@ -81,7 +81,7 @@ impl Viewer {
     /// Until the end of the video, of the server or of the viewer; None when the viewer is gone.
     async fn follow(
         &mut self,
-        mut changes: tokio::sync::watch::Receiver<Snapshot>,
+        mut changes: Following,
         incoming: &mut futures_util::stream::SplitStream<WebSocket>,
     ) -> Option<Goodbye> {
         let shutdown = self.web.shutdown.clone();

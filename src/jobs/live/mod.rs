@@ -24,8 +24,9 @@ pub use pictures::{Follower, Shown};
 pub use stream::{Stream, StreamInfo, StreamKind, StreamState};
 pub use worker::{Direct, Manner};
 
-use super::{Jobs, new_id, now, stop::Stop};
+use super::{Jobs, new_id, now};
 use crate::{
+    cancel::Reason,
     detector::Detector,
     error::Result,
     event::Task,
@@ -212,7 +213,7 @@ impl Streams {
         if stream.look(|info| info.kind == StreamKind::Network) {
             self.jobs.store.delete_stream(id)?;
         }
-        stream.stop.ask(Stop::CANCELLED);
+        stream.stop.cancel(Reason::Cancelled);
         thread.wait(DELETE_PATIENCE);
         Ok(())
     }
@@ -221,7 +222,7 @@ impl Streams {
     pub fn shut_down(&self, patience: Duration) -> bool {
         let streams: Vec<Arc<Stream>> = lock(&self.running).iter().map(|running| running.stream.clone()).collect();
         for stream in streams {
-            stream.stop.ask(Stop::SHUTDOWN);
+            stream.stop.cancel(Reason::Shutdown);
         }
         self.crew.wait(patience)
     }

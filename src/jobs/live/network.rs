@@ -95,7 +95,7 @@ impl Streams {
             stream.look(|info| info.frames_done + info.frames_dropped),
         );
         let mut pause = FIRST_PAUSE;
-        while !stream.stop.asked() {
+        while !stream.stop.is_cancelled() {
             let begun = Instant::now();
             let outcome = self.model(stream).and_then(|model| {
                 let (limits, silence) = (&self.jobs.settings.limits, self.settings.silence);
@@ -104,7 +104,7 @@ impl Streams {
                 let mut source = NetworkSource::open(&id, &address, &self.settings.rules, limits, silence)?;
                 worker.run(&mut source, &model)
             });
-            if stream.stop.asked() {
+            if stream.stop.is_cancelled() {
                 break;
             }
             if begun.elapsed() > GOOD + self.settings.silence {

@@ -8,8 +8,8 @@ use std::sync::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 
-use super::{super::stop::Stop, pictures::Pictures, rates::Rates, recorder::Recorder};
-use crate::{error::Error, event::Event};
+use super::{pictures::Pictures, rates::Rates, recorder::Recorder};
+use crate::{cancel::CancelToken, error::Error, event::Event};
 
 /// What a stream's pictures come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -81,7 +81,7 @@ pub struct Stream {
     info: Mutex<StreamInfo>,
     threshold: f32,
     paused: AtomicBool,
-    pub(super) stop: Stop,
+    pub(super) stop: CancelToken,
     pub(super) rates: Mutex<Rates>,
     pub(super) recorder: Mutex<Option<Recorder>>,
     /// Events as JSON, each serialized once for all viewers.
@@ -101,7 +101,7 @@ impl Stream {
             threshold: info.threshold,
             info: Mutex::new(info),
             paused: AtomicBool::new(paused),
-            stop: Stop::default(),
+            stop: CancelToken::default(),
             rates: Mutex::default(),
             recorder: Mutex::default(),
             events: broadcast::Sender::new(BEHIND),

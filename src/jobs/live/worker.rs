@@ -116,7 +116,7 @@ impl<'a> Worker<'a> {
     fn work(&mut self, source: &mut dyn LiveSource, model: &Detector) -> Result<()> {
         // As many as run at once: one more would only wait, and what waits grows old.
         let depth = model.setup().sessions.max(1);
-        while !self.stream.stop.asked() {
+        while !self.stream.stop.is_cancelled() {
             if self.told.elapsed() >= TELL_EVERY {
                 self.told = Instant::now();
                 self.stream.tell_status();

@@ -35,6 +35,7 @@ mod picture_viewers;
 mod proxy;
 mod pull;
 mod recordings;
+mod stopping;
 mod trainers;
 mod viewers;
 mod whip;

@@ -43,6 +43,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("serde", &[]),
     ("serde_json", &[]),
     ("sha2", &["engine", "models", "web"]),
+    ("signal-hook", &["app"]),
     ("subtle", &["web"]),
     ("thiserror", &["error"]),
     ("time", &["jobs", "web"]),
