@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::detect::cache_folder;
+use super::place::cache_folder;
 use crate::{
     app,
     config::{Limits, MediaSettings, ModelSettings},

@@ -8,17 +8,18 @@ use std::{
 use clap::CommandFactory;
 
 use super::{
-    detect::Place,
-    inputs,
+    inputs::{self, Failure, Wanted},
+    output::Output,
+    place::Place,
     server::ServerSettings,
     show::show,
-    writer::{picture_ending, shown, target, write_picture},
+    writer::{picture_ending, shown, write_picture},
 };
 use crate::{
     config::{MediaSettings, ModelSettings},
     error::{Error, Result},
     event::{Class, Task},
-    fault, media,
+    media,
     vision::{
         draw::{Style, caption},
         picture,
@@ -66,23 +67,41 @@ pub fn run(settings: &ClassifySettings) -> Result<()> {
         let words = "with several pictures, -o must name a folder";
         super::Cli::command().error(clap::error::ErrorKind::ArgumentConflict, words).exit();
     }
+    let only = if several { None } else { settings.inputs.first().map(PathBuf::as_path) };
+    if let Some(only) = only
+        && !only.is_file()
+    {
+        return Err(inputs::named(only, inputs::no_file(only)));
+    }
+    let mut output = settings.output.as_deref().map(|output| Output::prepare(output, only)).transpose()?;
     media::init()?;
     let place = Place::of(&settings.server, &settings.models, Task::Classify, true)?;
-    inputs::each(&settings.inputs, |input| {
-        let line = one(settings, &place, input, several)?;
+    let outcome = inputs::each(&settings.inputs, Wanted::Pictures, |input| {
+        let line = one(settings, &place, &mut output, input, several)?;
         let mut out = std::io::stdout().lock();
         serde_json::to_writer(&mut out, &line).map_err(|error| Error::from(std::io::Error::from(error)))?;
         Ok(writeln!(out)?)
-    })
+    });
+    if let Some(summary) = output.as_ref().and_then(Output::summary) {
+        eprintln!("{summary}");
+    }
+    outcome
 }
 
-fn one(settings: &ClassifySettings, place: &Place, input: &Path, several: bool) -> Result<Line> {
-    let bytes = std::fs::read(input).map_err(|error| fault!(NotFound, "It cannot be read: {error}."))?;
+fn one(
+    settings: &ClassifySettings,
+    place: &Place,
+    output: &mut Option<Output>,
+    input: &Path,
+    several: bool,
+) -> Result<Line, Failure> {
+    let bytes = inputs::read(input)?;
     let read = || picture::read(&bytes, settings.media.max_pixels);
     let source = several.then(|| input.display().to_string());
     let line = match place {
-        Place::Here(models) => {
-            let (model, frame) = (models.find(None, Task::Classify)?, read()?);
+        Place::Here(here) => {
+            let frame = read()?;
+            let model = here.model()?;
             let classes = model.classify(&frame, usize::from(settings.top_k))?;
             let (width, height) = (frame.size.width, frame.size.height);
             Line { width, height, model: model.info().name.clone(), classes, source }
@@ -94,14 +113,17 @@ fn one(settings: &ClassifySettings, place: &Place, input: &Path, several: bool) 
             Line { width: found.width, height: found.height, model: found.model, classes: found.classes, source }
         }
     };
-    let target = match &settings.output {
-        Some(output) => Some(target(output, input, picture_ending(input))?),
+    let target = match output {
+        Some(output) => Some(output.target(input, picture_ending(input))?),
         None => settings.show.then(|| shown(input)),
     };
     if let Some(target) = target {
         write_picture(&caption(&read()?, &line.classes, Style { labels: true, scores: true }), &target)?;
         if settings.show {
             show(&target);
+        }
+        if let Some(output) = output {
+            output.wrote(target, None);
         }
     }
     Ok(line)

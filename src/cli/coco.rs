@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::inputs::is_picture;
+use super::output::can_write;
 use crate::{
     error::Result,
     eval::results::{Found, Writer},
@@ -20,6 +20,7 @@ use crate::{
 /// # Errors
 /// It cannot be written.
 pub fn create(file: &Path) -> Result<Writer<BufWriter<File>>> {
+    can_write(file)?;
     let out = File::create(file);
     let out = out.map_err(|error| fault!(BadRequest, "{}: cannot be written: {error}.", file.display()))?;
     Writer::new(BufWriter::new(out))
@@ -41,13 +42,13 @@ impl Results {
         Ok(Self { writer: create(file)?, ids: HashSet::new(), inputs: HashSet::new() })
     }
 
-    /// Adds what was found on a picture, or on the next frame of a video.
+    /// Adds what was found on a `picture`, or on the next frame of a video.
     ///
     /// # Errors
     /// Another image has the same id, or the disk is full.
-    pub fn push(&mut self, input: &Path, event: &FrameEvent) -> Result<()> {
+    pub fn push(&mut self, input: &Path, picture: bool, event: &FrameEvent) -> Result<()> {
         self.inputs.insert(input.to_owned());
-        let id = if is_picture(input) { number(input).unwrap_or(self.inputs.len() as i64) } else { event.frame as i64 };
+        let id = if picture { number(input).unwrap_or(self.inputs.len() as i64) } else { event.frame as i64 };
         if !self.ids.insert(id) {
             return Err(fault!(
                 BadRequest,

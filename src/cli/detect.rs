@@ -11,20 +11,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     coco::Results,
-    inputs::{self, is_picture},
+    inputs::{self, Failure, Wanted, is_picture},
+    output::Output,
+    place::Place,
     server::{Server, ServerSettings},
     show::show,
     writer::{self, Writer},
 };
 use crate::{
-    app,
-    config::{MediaSettings, ModelSettings, Precision, Provider},
-    detector::{Detector, Pending},
+    config::{MediaSettings, ModelSettings},
+    detector::Pending,
     error::{Error, Result},
     event::{Detection, Event, FrameEvent, Task},
-    fault,
     frame::Frame,
-    jobs::Models,
     media::{self, FileSource, Format, Limits, Rate},
     vision::{
         draw::{Style, annotate},
@@ -82,31 +81,6 @@ struct Line {
     source: Option<String>,
 }
 
-/// Where the work is done.
-pub enum Place {
-    Here(Models),
-    There(Server),
-}
-
-impl Place {
-    /// The service that was named, or the models here, without measuring where that would take longer than the work.
-    ///
-    /// # Errors
-    /// The service's address cannot be used, or a model cannot be loaded.
-    pub fn of(server: &ServerSettings, models: &ModelSettings, task: Task, brief: bool) -> Result<Self> {
-        if let Some(server) = server.connect()? {
-            return Ok(Self::There(server));
-        }
-        let mut models = models.clone();
-        // What is looked at one by one should be exact, too.
-        if brief && models.provider == Provider::Auto && models.precision == Precision::Auto {
-            (models.provider, models.precision) = (Provider::Cpu, Precision::F32);
-            models.sessions = models.sessions.or(Some(1));
-        }
-        Ok(Self::Here(Models::new(app::load_models(&models, Some(task), cache_folder())?)))
-    }
-}
-
 /// Everything that one input's work needs.
 struct Job<'a> {
     settings: &'a DetectSettings,
@@ -116,6 +90,7 @@ struct Job<'a> {
     several: bool,
     events: BufWriter<std::io::Stdout>,
     results: Option<Results>,
+    output: Option<Output>,
 }
 
 pub fn run(settings: &DetectSettings) -> Result<()> {
@@ -126,6 +101,13 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
         super::Cli::command().error(clap::error::ErrorKind::ArgumentConflict, words).exit();
     }
     // Before the work, which may take long.
+    let only = if several { None } else { settings.inputs.first().map(PathBuf::as_path) };
+    if let Some(only) = only
+        && !only.is_file()
+    {
+        return Err(inputs::named(only, inputs::no_file(only)));
+    }
+    let output = settings.output.as_deref().map(|output| Output::prepare(output, only)).transpose()?;
     let results = settings.save_coco.as_deref().map(Results::create).transpose()?;
     media::init()?;
     let brief = settings.inputs.iter().all(|input| input.is_dir() || is_picture(input));
@@ -137,10 +119,16 @@ pub fn run(settings: &DetectSettings) -> Result<()> {
         several,
         events: BufWriter::new(std::io::stdout()),
         results,
+        output,
     };
-    let outcome = inputs::each(&settings.inputs, |input| job.one(&place, input));
+    let outcome = inputs::each(&settings.inputs, Wanted::PicturesAndVideos, |input| job.one(&place, input));
     job.events.flush()?;
     job.results.map_or(Ok(()), Results::finish)?;
+    if let Some(summary) = job.output.as_ref().and_then(Output::summary)
+        && !settings.quiet
+    {
+        eprintln!("{summary}");
+    }
     outcome
 }
 
@@ -150,19 +138,13 @@ fn parse_score(text: &str) -> Result<f32, String> {
     score.ok_or_else(|| "choose a score between 0 and 1, for example 0.25".into())
 }
 
-/// The user's cache folder (XDG Base Directory Specification).
-pub fn cache_folder() -> Option<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    Some(base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?.join("sightglass"))
-}
-
 impl Job<'_> {
-    fn one(&mut self, place: &Place, input: &Path) -> Result<()> {
+    fn one(&mut self, place: &Place, input: &Path) -> Result<(), Failure> {
         let done = match (is_picture(input), place) {
+            _ if !input.is_file() => Err(inputs::no_file(input).into()),
             (true, place) => self.picture(place, input),
-            _ if !input.is_file() => Err(fault!(NotFound, "There is no such file.")),
-            (false, Place::Here(models)) => self.video(models.find(None, Task::Detect)?, input),
-            (false, Place::There(server)) => self.send_video(server, input),
+            (false, Place::Here(_)) => self.video(place, input),
+            (false, Place::There(server)) => Ok(self.send_video(server, input)?),
         };
         // Who types paths one after the other wants to see each answer.
         self.events.flush()?;
@@ -170,8 +152,14 @@ impl Job<'_> {
     }
 
     /// The annotated copy's path for an input, with `ending` if it goes to a folder.
-    fn target(&self, input: &Path, ending: &str) -> Result<Option<PathBuf>> {
-        self.settings.output.as_ref().map(|output| writer::target(output, input, ending)).transpose()
+    fn target(&mut self, input: &Path, ending: &str) -> Result<Option<PathBuf>> {
+        self.output.as_mut().map(|output| output.target(input, ending)).transpose()
+    }
+
+    fn wrote(&mut self, target: PathBuf, frames: Option<u64>) {
+        if let Some(output) = &mut self.output {
+            output.wrote(target, frames);
+        }
     }
 
     /// What a service is asked for.
@@ -182,9 +170,9 @@ impl Job<'_> {
         [("name", name)].into_iter().chain(model).chain(threshold).collect()
     }
 
-    fn say(&mut self, input: &Path, event: FrameEvent) -> Result<()> {
+    fn say(&mut self, input: &Path, picture: bool, event: FrameEvent) -> Result<()> {
         if let Some(results) = &mut self.results {
-            results.push(input, &event)?;
+            results.push(input, picture, &event)?;
         }
         if self.settings.quiet {
             return Ok(());
@@ -196,12 +184,16 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn picture(&mut self, place: &Place, input: &Path) -> Result<()> {
-        let bytes = std::fs::read(input).map_err(|error| fault!(NotFound, "It cannot be read: {error}."))?;
+    fn picture(&mut self, place: &Place, input: &Path) -> Result<(), Failure> {
+        let bytes = inputs::read(input)?;
         let read = || picture::read(&bytes, self.limits.max_pixels);
+        if picture::look(&bytes, self.limits.max_pixels).is_ok_and(|still| still.animated) {
+            eprintln!("{}: an animation: only its first picture is used", input.display());
+        }
         let (event, frame) = match place {
-            Place::Here(models) => {
-                let (model, frame) = (models.find(None, Task::Detect)?, read()?);
+            Place::Here(here) => {
+                let frame = read()?;
+                let model = here.model()?;
                 let threshold = self.settings.threshold.unwrap_or(model.info().threshold);
                 (event(&frame, model.detect(&frame, threshold)?), Some(frame))
             }
@@ -213,27 +205,34 @@ impl Job<'_> {
                 (FrameEvent { frame: 0, time: 0.0, width, height, detections, mark: None, latency_ms: None }, None)
             }
         };
+        let frame = match frame {
+            None if self.output.is_some() || self.settings.show => Some(read()?),
+            frame => frame,
+        };
         let target = match self.target(input, writer::picture_ending(input))? {
             None if self.settings.show => Some(writer::shown(input)),
             target => target,
         };
-        if let Some(target) = target {
-            let frame = frame.map_or_else(read, Ok)?;
+        if let (Some(target), Some(frame)) = (target, frame) {
             writer::write_picture(&annotate(&frame, &event.detections, self.style), &target)?;
             if self.settings.show {
                 show(&target);
             }
+            self.wrote(target, None);
         }
-        self.say(input, event)
+        Ok(self.say(input, true, event)?)
     }
 
-    fn video(&mut self, model: &Detector, input: &Path) -> Result<()> {
-        let threshold = self.settings.threshold.unwrap_or(model.info().threshold);
+    fn video(&mut self, place: &Place, input: &Path) -> Result<(), Failure> {
         let mut source = FileSource::open("input", input, &self.limits)?;
+        let Place::Here(here) = place else { return Ok(()) };
+        let model = here.model()?;
+        let threshold = self.settings.threshold.unwrap_or(model.info().threshold);
         let info = source.info().clone();
         let rate = info.rate.unwrap_or(Rate { num: 25, den: 1 });
         let target = self.target(input, self.settings.format.as_str())?;
-        let mut writer = target.map(|target| Writer::create(&target, info.size, rate)).transpose()?;
+        let mut writer = target.as_ref().map(|target| Writer::create(target, info.size, rate)).transpose()?;
+        let mut frames = 0;
         let bar = progress(info.frames);
         let mut pending: VecDeque<(Frame, Pending)> = VecDeque::new();
         loop {
@@ -249,15 +248,17 @@ impl Job<'_> {
                 if let Some(writer) = &mut writer {
                     writer.write(annotate(&frame, &detections, self.style))?;
                 }
-                self.say(input, event(&frame, detections))?;
+                self.say(input, false, event(&frame, detections))?;
+                frames += 1;
                 bar.inc(1);
             }
             if ended {
                 break;
             }
         }
-        if let Some(writer) = writer {
+        if let Some((writer, target)) = writer.zip(target) {
             writer.finish()?;
+            self.wrote(target, Some(frames));
         }
         bar.finish_and_clear();
         if let Some(warning) = source.warning() {
@@ -270,16 +271,22 @@ impl Job<'_> {
         let target = self.target(input, self.settings.format.as_str())?;
         let copy = target.map(|target| writer::format_of(&target).map(|format| (target, format))).transpose()?;
         let bar = progress(None);
+        let mut frames = 0;
         let upload = server.video(input, self.wishes(input), |event, total| {
             bar.set_length(total.unwrap_or(event.frame + 1).max(event.frame + 1));
             bar.set_position(event.frame + 1);
-            self.say(input, event)
+            frames += 1;
+            self.say(input, false, event)
         })?;
         bar.finish_and_clear();
         if let Some(warning) = &upload.warning {
             eprintln!("{}: {warning}", input.display());
         }
-        copy.map_or(Ok(()), |(target, format)| upload.record(&target, format, self.style))
+        if let Some((target, format)) = copy {
+            upload.record(&target, format, self.style)?;
+            self.wrote(target, Some(frames));
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, path::Path};
 
-use super::detect::cache_folder;
+use super::place::cache_folder;
 use crate::{
     config::{EngineOptions, ModelSettings, Precision, Provider},
     detector::{Detector, network},

@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{coco, detect::cache_folder, inputs::is_picture};
+use super::{coco, output, place::cache_folder, writer};
 use crate::{
     app,
     config::{MediaSettings, ModelSettings, Precision, Provider},
@@ -85,9 +85,9 @@ fn parse_ratio(text: &str) -> Result<f32, String> {
 
 fn parse_picture(text: &str) -> Result<PathBuf, String> {
     let file = PathBuf::from(text);
-    match is_picture(&file) {
-        true => Ok(file),
-        false => Err("choose a name that ends in .png, .jpg, .webp or .bmp".into()),
+    match writer::picture_format(&file) {
+        Ok(_) => Ok(file),
+        Err(_) => Err("choose a name that ends in .png, .jpg, .webp or .bmp".into()),
     }
 }
 
@@ -104,6 +104,7 @@ pub fn run(settings: &EvalSettings) -> Result<()> {
         wanted => names::choose(&annotations.categories, wanted)?,
     };
     // Before the work, which may take long.
+    settings.curves.as_deref().map_or(Ok(()), output::can_write)?;
     let mut saved = settings.save_coco.as_deref().map(coco::create).transpose()?;
     let detected = match &settings.detections {
         Some(file) => {
@@ -136,7 +137,7 @@ pub fn run(settings: &EvalSettings) -> Result<()> {
         let figures = &report.figures;
         let title = format!("{}: AP {:.3}, AP50 {:.3}", detected.name, figures.AP, figures.AP50);
         let drawn = plot::draw(&curves::plot(&title, &classes))?;
-        std::fs::write(file, picture::encode(&drawn, file)?)?;
+        writer::write_picture(&drawn, file)?;
     }
     let mut out = std::io::stdout().lock();
     if settings.json {

@@ -12,6 +12,8 @@ mod fresh;
 mod inputs;
 mod log;
 mod models;
+mod output;
+mod place;
 mod server;
 mod settings;
 mod show;

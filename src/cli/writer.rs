@@ -1,41 +1,14 @@
-//! Annotated copies: where they go, and videos that are written while they come.
+//! Annotated copies: their formats, and videos that are written while they come.
 
 use std::path::{Path, PathBuf};
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     fault,
     frame::{Frame, Size},
     media::{Encoder, Format, Rate},
     vision::picture,
 };
-
-/// The annotated copy's path for an input: `output` itself, or a file with `ending` in the folder `output`.
-///
-/// # Errors
-/// The copy would overwrite its source, or the folder cannot be made.
-pub fn target(output: &Path, input: &Path, ending: &str) -> Result<PathBuf> {
-    let folder = output.is_dir() || output.extension().is_none();
-    let target = if folder {
-        std::fs::create_dir_all(output)?;
-        // Appended, because a name may have dots of its own.
-        let mut name = input.file_stem().unwrap_or_default().to_owned();
-        name.push(".");
-        name.push(ending);
-        output.join(name)
-    } else {
-        output.to_owned()
-    };
-    if let (Ok(there), Ok(source)) = (target.canonicalize(), input.canonicalize())
-        && (there == source || folder && there.parent() == source.parent())
-    {
-        return Err(fault!(
-            BadRequest,
-            "The annotated copy would overwrite its source or a file beside it: choose another -o."
-        ));
-    }
-    Ok(target)
-}
 
 /// The ending of a picture's copy: its own where such pictures are written, so that `a.jpg` and `a.png` get two copies.
 pub fn picture_ending(input: &Path) -> &str {
@@ -58,12 +31,29 @@ pub fn format_of(target: &Path) -> Result<Format> {
     ending.parse().map_err(|words| fault!(BadRequest, "A video is written as .avi or .mp4: {words}"))
 }
 
+/// The ending of a picture's path, where pictures are written in its format.
+///
+/// # Errors
+/// They are not.
+pub fn picture_format(target: &Path) -> Result<String> {
+    let ending = target.extension().and_then(|ending| ending.to_str()).unwrap_or("").to_ascii_lowercase();
+    match picture::WRITTEN.contains(&ending.as_str()) {
+        true => Ok(ending),
+        false => Err(fault!(BadRequest, "A picture is written as .jpg, .png, .webp or .bmp, not as `.{ending}`.")),
+    }
+}
+
+/// The error of a file that cannot be written.
+pub fn unwritable(path: &Path, error: &std::io::Error) -> Error {
+    fault!(BadRequest, "Cannot write `{}`: {error}.", path.display())
+}
+
 /// Writes a picture as the format that its path names.
 ///
 /// # Errors
 /// It names none, or the file cannot be written.
 pub fn write_picture(frame: &Frame, target: &Path) -> Result<()> {
-    Ok(std::fs::write(target, picture::encode(frame, target)?)?)
+    std::fs::write(target, picture::encode(frame, target)?).map_err(|error| unwritable(target, &error))
 }
 
 /// Writes frames while they come: one is held back until the next tells how long it lasts.

@@ -29,5 +29,5 @@ pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
     if (start as u64).saturating_add(samples) > bytes.len() as u64 {
         return Err(Flaw::CutOff);
     }
-    Ok(Outside { size, orientation: 1, alpha: false, unusual: None, end: bytes.len() })
+    Ok(Outside { size, orientation: 1, alpha: false, animated: false, unusual: None, end: bytes.len() })
 }

@@ -52,7 +52,7 @@ pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
                 if several && body.windows(2).filter(|two| *two == [0xff, 0xda]).count() > MOST_SCANS {
                     return Err(Flaw::Unsupported("A JPEG of so many scans"));
                 }
-                return Ok(Outside { size, orientation, alpha: false, unusual, end: at + end + 2 });
+                return Ok(Outside { size, orientation, alpha: false, animated: false, unusual, end: at + end + 2 });
             }
             _ => {}
         }

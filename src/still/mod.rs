@@ -55,7 +55,7 @@ pub struct Still {
     pub orientation: u8,
     /// Parts of it may be transparent.
     pub alpha: bool,
-    /// Several pictures, of which this tells the size of them all.
+    /// Several pictures, of which the first is read; the size is that of them all.
     pub animated: bool,
     /// What it is called where it is of a kind that not every decoder reads right.
     pub unusual: Option<&'static str>,
@@ -88,7 +88,7 @@ impl Still {
             StillFormat::Gif => gif89::outside(bytes),
             StillFormat::Bmp => bmp::outside(bytes),
         };
-        let Outside { size, orientation, alpha, unusual, end } = outside.map_err(|flaw| match flaw {
+        let Outside { size, orientation, alpha, animated, unusual, end } = outside.map_err(|flaw| match flaw {
             Flaw::CutOff => fault!(Unprocessable, "The {name} picture is cut off: its end is missing."),
             Flaw::Damaged => fault!(Unprocessable, "The {name} picture is damaged: its header cannot be read."),
             Flaw::Unsupported(what) => fault!(Unprocessable, "{what} cannot be read: send a plain {name} picture."),
@@ -101,7 +101,6 @@ impl Still {
             ));
         }
         let orientation = if (1..=8).contains(&orientation) { orientation as u8 } else { 1 };
-        let animated = unusual == Some(webp::ANIMATED);
         Ok(Self { format, size, orientation, alpha, animated, unusual, end })
     }
 }
@@ -112,6 +111,7 @@ struct Outside {
     /// As EXIF has it, in range or not.
     orientation: u16,
     alpha: bool,
+    animated: bool,
     unusual: Option<&'static str>,
     end: usize,
 }

@@ -4,6 +4,7 @@ use super::{Flaw, Outside, big32, exif, size};
 
 pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
     let (mut at, mut orientation, mut alpha, mut unusual, mut header) = (8, 1, false, None, None);
+    let mut animated = false;
     loop {
         let length = big32(bytes, at).ok_or(Flaw::CutOff)? as usize;
         let name = bytes.get(at + 4..at + 8).ok_or(Flaw::CutOff)?;
@@ -19,10 +20,12 @@ pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
                 header = Some(size(big32(data, 0), big32(data, 4))?);
             }
             (_, None) => return Err(Flaw::Damaged),
+            // More than one frame (PNG, third edition, 11.3.6.1).
+            (b"acTL", _) => animated = big32(data, 0).is_some_and(|frames| frames > 1),
             (b"tRNS", _) => alpha = true,
             (b"eXIf", _) => orientation = exif::orientation(data).unwrap_or(orientation),
             (b"IEND", Some(size)) if at <= bytes.len() => {
-                return Ok(Outside { size, orientation, alpha, unusual, end: at });
+                return Ok(Outside { size, orientation, alpha, animated, unusual, end: at });
             }
             _ => {}
         }

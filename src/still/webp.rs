@@ -2,9 +2,6 @@
 
 use super::{Flaw, Outside, exif, little, size};
 
-/// What an animation is called.
-pub const ANIMATED: &str = "An animated WebP";
-
 pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
     let end = (little(bytes, 4, 4).ok_or(Flaw::CutOff)? as usize).saturating_add(8);
     let bytes = bytes.get(..end).ok_or(Flaw::CutOff)?;
@@ -35,5 +32,6 @@ pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
             _ => {}
         }
     }
-    Ok(Outside { size: canvas.ok_or(Flaw::Damaged)?, orientation, alpha, unusual: animated.then_some(ANIMATED), end })
+    let size = canvas.ok_or(Flaw::Damaged)?;
+    Ok(Outside { size, orientation, alpha, animated, unusual: animated.then_some("An animated WebP"), end })
 }

@@ -35,6 +35,11 @@ const FORMATS: &[StillFormat] =
 const MOST_SIDE: u32 = 1 << 20;
 const MOST_PIXELS: u64 = 1 << 30;
 
+/// Does a file that begins with these bytes (64 are enough) hold a picture of a known format?
+pub fn is_one(head: &[u8]) -> bool {
+    StillFormat::of(head).is_some()
+}
+
 /// Reads a picture, upright by its EXIF orientation.
 ///
 /// # Errors
@@ -68,7 +73,7 @@ pub fn decode(bytes: &[u8], still: &Still) -> Result<Frame> {
         let levels = gif::first(bytes, still.size).map_err(|why| damaged().with_cause(why))?;
         (Bytes::from(levels), still.size)
     } else {
-        let picture = match still.animated {
+        let picture = match still.animated && still.format == StillFormat::Webp {
             true => first_of(bytes, still.size).map_err(|why| damaged().with_cause(why))?,
             false => opaque(bytes, still.alpha).map_err(|why| damaged().with_cause(why))?,
         };

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{download, import};
 use crate::{
-    cli::detect::cache_folder,
+    cli::place::cache_folder,
     error::Result,
     fault,
     models::{

@@ -11,6 +11,7 @@ mod bad_files;
 mod broken_models;
 mod camera;
 mod command_errors;
+mod command_inputs;
 mod command_line;
 mod command_pictures;
 mod darknet;
