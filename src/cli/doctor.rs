@@ -10,6 +10,7 @@ use crate::{
     error::Result,
     fault, media,
     models::{self, Model},
+    vision::picture,
 };
 
 #[derive(clap::Args)]
@@ -56,6 +57,7 @@ pub fn run(settings: &DoctorSettings) -> Result<()> {
     let mut findings = Findings::default();
     look_at_machine(&mut findings, &settings.data);
     look_at_media(&mut findings);
+    look_at_pictures(&mut findings);
     let options = settings.models.engine_options(cache_folder());
     look_at_engine(&mut findings, settings, &options);
     match findings.broken {
@@ -148,6 +150,17 @@ fn look_at_engine(findings: &mut Findings, settings: &DoctorSettings, options: &
                 findings.good(name, format_args!("runs by {}; {}", detector.setup(), info.chosen));
             }
             Err(error) => findings.broken(name, error.full()),
+        }
+    }
+}
+
+fn look_at_pictures(findings: &mut Findings) {
+    findings.heading("Pictures");
+    findings.good("formats", "JPEG, PNG, WebP, GIF, BMP, TIFF");
+    for (format, there) in ["HEIC", "AVIF"].into_iter().zip(picture::reads_heif()) {
+        match there {
+            true => findings.good(format, "decoded by libheif"),
+            false => findings.absent(format, "apt-get install libheif1"),
         }
     }
 }

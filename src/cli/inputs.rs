@@ -179,9 +179,9 @@ fn inside(folder: &Path, wanted: Wanted) -> Result<Vec<PathBuf>> {
     }
     entries.sort();
     let (folders, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|path| path.is_dir());
-    let (taken, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| {
-        is_picture(file) || wanted == Wanted::PicturesAndVideos && has_ending(file, VIDEO_ENDINGS)
-    });
+    let (taken, others): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| is_picture(file) || wanted == Wanted::PicturesAndVideos && has_ending(file, VIDEO_ENDINGS));
     let what = match wanted {
         Wanted::Pictures => "pictures",
         Wanted::PicturesAndVideos => "pictures or videos",

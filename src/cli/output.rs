@@ -32,7 +32,11 @@ impl Output {
             Some(_) if !folder => writer::format_of(path).map(|_| ())?,
             _ => {}
         }
-        if folder { can_make(path)? } else { can_write(path)? }
+        if folder {
+            can_make(path)?
+        } else {
+            can_write(path)?
+        }
         Ok(Self { path: path.to_owned(), folder, used: HashSet::new(), pictures: 0, videos: 0, last: None })
     }
 
@@ -120,7 +124,12 @@ fn can_make(folder: &Path) -> Result<()> {
     let absolute = std::path::absolute(folder).map_err(|error| writer::unwritable(folder, &error))?;
     let there = absolute.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
     if !there.is_dir() {
-        return Err(fault!(BadRequest, "Cannot make the folder `{}`: `{}` is a file.", folder.display(), there.display()));
+        return Err(fault!(
+            BadRequest,
+            "Cannot make the folder `{}`: `{}` is a file.",
+            folder.display(),
+            there.display()
+        ));
     }
     let probe = there.join(format!(".sightglass-{}", std::process::id()));
     std::fs::File::create(&probe).map_err(|error| writer::unwritable(folder, &error))?;

@@ -56,8 +56,7 @@ impl Here {
         let models = match self.models.get() {
             Some(models) => models,
             None => {
-                let loaded =
-                    app::load_models(&self.settings, Some(self.task), cache_folder()).map_err(Failure::All)?;
+                let loaded = app::load_models(&self.settings, Some(self.task), cache_folder()).map_err(Failure::All)?;
                 self.models.get_or_init(|| Models::new(loaded))
             }
         };

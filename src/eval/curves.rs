@@ -36,11 +36,9 @@ pub fn plot(title: &str, classes: &[ClassResult]) -> Plot {
         .collect();
     lines.extend(there.iter().zip(0..).map(|((class, curve), place)| {
         let precision = &curve.precision[AT_50];
-        // OpenCV's letters are ASCII; any other name is told by its number.
         match class.category.name.as_str() {
             _ if place >= NAMED => Line { name: String::new(), ..line("", precision, PALE, 1) },
-            name if name.is_ascii() => line(name, precision, class_colour(place as u32), 2),
-            _ => line(&format!("#{}", class.category.id), precision, class_colour(place as u32), 2),
+            name => line(name, precision, class_colour(place as u32), 2),
         }
     }));
     let heading = if there.len() > NAMED { "AP; most frequent classes, IoU 0.50" } else { "AP; classes, IoU 0.50" };

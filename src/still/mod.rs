@@ -4,9 +4,14 @@
 mod bmp;
 mod exif;
 mod gif89;
+mod heif;
 mod jpeg;
+mod other;
 mod png;
+mod tiff;
 mod webp;
+
+pub use tiff::as_stored;
 
 use crate::{error::Result, fault, frame::Size};
 
@@ -18,6 +23,9 @@ pub enum StillFormat {
     Webp,
     Gif,
     Bmp,
+    Tiff,
+    Heic,
+    Avif,
 }
 
 impl StillFormat {
@@ -29,7 +37,8 @@ impl StillFormat {
             _ if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => Some(Self::Png),
             _ if bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a") => Some(Self::Gif),
             _ if bmp::is_one(bytes) => Some(Self::Bmp),
-            _ => None,
+            _ if tiff::is_one(bytes) => Some(Self::Tiff),
+            _ => heif::format(bytes),
         }
     }
 
@@ -41,6 +50,9 @@ impl StillFormat {
             Self::Webp => "WebP",
             Self::Gif => "GIF",
             Self::Bmp => "BMP",
+            Self::Tiff => "TIFF",
+            Self::Heic => "HEIC",
+            Self::Avif => "AVIF",
         }
     }
 }
@@ -76,7 +88,10 @@ impl Still {
         if bytes.is_empty() {
             return Err(fault!(NotMedia, "The picture is empty: {wanted}."));
         }
-        let format = StillFormat::of(bytes).ok_or_else(|| fault!(NotMedia, "This is no picture: {wanted}."))?;
+        let format = StillFormat::of(bytes).ok_or_else(|| match other::name(bytes) {
+            Some(name) => fault!(NotMedia, "A {name} picture is not read here: {wanted}."),
+            None => fault!(NotMedia, "This is no picture: {wanted}."),
+        })?;
         let name = format.name();
         if !formats.contains(&format) {
             return Err(fault!(NotMedia, "A {name} picture is not read here: {wanted}."));
@@ -87,6 +102,8 @@ impl Still {
             StillFormat::Webp => webp::outside(bytes),
             StillFormat::Gif => gif89::outside(bytes),
             StillFormat::Bmp => bmp::outside(bytes),
+            StillFormat::Tiff => tiff::outside(bytes),
+            StillFormat::Heic | StillFormat::Avif => heif::outside(bytes),
         };
         let Outside { size, orientation, alpha, animated, unusual, end } = outside.map_err(|flaw| match flaw {
             Flaw::CutOff => fault!(Unprocessable, "The {name} picture is cut off: its end is missing."),

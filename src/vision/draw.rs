@@ -2,17 +2,15 @@
 //!
 //! The colours are those of `www/colours.js`, so that a class looks the same on the page and in the file.
 
-use opencv::{
-    core::{Mat, MatExprTraitConst, MatTraitConstManual, Point, Scalar, Size as CvSize},
-    imgproc,
-};
-
 use crate::{
     event::{Class, Detection},
     frame::{Frame, Size},
 };
 
-use super::canvas::{Area, Canvas, Rgb};
+use super::{
+    canvas::{Area, Canvas, Rgb},
+    label::{self, Text},
+};
 
 /// What is drawn of a detection beside its box.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +19,6 @@ pub struct Style {
     pub scores: bool,
 }
 
-const FONT: i32 = imgproc::FONT_HERSHEY_DUPLEX;
 const DARK: Rgb = [10, 17, 19];
 const LIGHT: Rgb = [255, 255, 255];
 
@@ -41,14 +38,11 @@ pub fn annotate(frame: &Frame, detections: &[Detection], style: Style) -> Frame 
 /// The frame with its likeliest class written in the upper left corner (copies the samples once).
 pub fn caption(frame: &Frame, classes: &[Class], style: Style) -> Frame {
     let Some(best) = classes.first() else { return frame.clone() };
-    let words = words(&best.label, best.class_id, best.score, style);
-    if words.is_empty() {
-        return frame.clone();
-    }
+    let text = text(&best.label, best.class_id, best.score, style);
     let mut canvas = Canvas::new(frame);
     let (colour, ink) = colours(best.class_id);
     let corner = Area { left: 0, top: 0, right: 0, bottom: 0 };
-    Pen { line: 0, ..Pen::new(frame.size) }.plate(&mut canvas, corner, &words, colour, ink);
+    Pen { line: 0, ..Pen::new(frame.size) }.plate(&mut canvas, corner, &text, colour, ink);
     canvas.finish(frame)
 }
 
@@ -77,10 +71,8 @@ impl Pen {
         let (outer_left, outer_top) = (left.saturating_sub(1), top.saturating_sub(1));
         frame_of(canvas, Area { left: outer_left, top: outer_top, right: right + 1, bottom: bottom + 1 }, 1, DARK);
         frame_of(canvas, area, line, colour);
-        let words = words(&detection.label, detection.class_id, detection.score, style);
-        if !words.is_empty() {
-            self.plate(canvas, area, &words, colour, ink);
-        }
+        let text = text(&detection.label, detection.class_id, detection.score, style);
+        self.plate(canvas, area, &text, colour, ink);
     }
 
     /// The box on whole, even pixels inside the picture.
@@ -95,8 +87,8 @@ impl Pen {
         }
     }
 
-    fn plate(&self, canvas: &mut Canvas, area: Area, words: &str, colour: Rgb, ink: Rgb) {
-        let Some(mask) = Mask::of(words, self.letters) else { return };
+    fn plate(&self, canvas: &mut Canvas, area: Area, text: &Text, colour: Rgb, ink: Rgb) {
+        let Some(mask) = label::mask(text, self.letters, self.size.width) else { return };
         let height = mask.height;
         let left = area.left.min(self.size.width.saturating_sub(mask.width)) / 2 * 2;
         // Above the box where there is room, else inside it: a label outside the picture tells nobody anything.
@@ -114,38 +106,11 @@ fn frame_of(canvas: &mut Canvas, Area { left, top, right, bottom }: Area, line: 
     canvas.fill(Area { left: right.saturating_sub(line).max(left), top, right, bottom }, colour);
 }
 
-fn words(label: &str, class_id: u32, score: f32, style: Style) -> String {
-    // OpenCV's letters are ASCII; any other label is told by its number.
-    let label = if label.is_ascii() { label.to_owned() } else { format!("#{class_id}") };
-    let label = if style.labels { label } else { String::new() };
+/// What is written of a detection or class.
+fn text(label: &str, class_id: u32, score: f32, style: Style) -> Text {
+    let label = if style.labels { label.trim().to_owned() } else { String::new() };
     let score = if style.scores { format!("{score:.2}") } else { String::new() };
-    format!("{label} {score}").trim().to_owned()
-}
-
-/// Text as a coverage mask with its margins.
-struct Mask {
-    width: u32,
-    height: u32,
-    cover: Vec<u8>,
-}
-
-impl Mask {
-    fn of(words: &str, letters: u32) -> Option<Self> {
-        let thickness = (letters as i32 / 14).max(1);
-        let scale = imgproc::get_font_scale_from_height(FONT, letters as i32, thickness).ok()?;
-        let mut below = 0;
-        let text: CvSize = imgproc::get_text_size(words, FONT, scale, thickness, &mut below).ok()?;
-        let margin = (letters as i32 / 3).max(2);
-        // Even, so that the plate's edge does not share a chroma sample with the picture.
-        let width = (text.width + 2 * margin + 1) / 2 * 2;
-        let height = (text.height + below + margin + 1) / 2 * 2;
-        let mut mask = Mat::zeros(height, width, opencv::core::CV_8UC1).ok()?.to_mat().ok()?;
-        // Capitals in the middle, as far as that leaves room for what hangs below the line.
-        let base = Point::new(margin, ((height + text.height) / 2).min(height - below));
-        let white = Scalar::all(255.0);
-        imgproc::put_text(&mut mask, words, base, FONT, scale, white, thickness, imgproc::LINE_AA, false).ok()?;
-        Some(Self { width: width as u32, height: height as u32, cover: mask.data_bytes().ok()?.to_vec() })
-    }
+    Text { label, number: class_id, score }
 }
 
 /// The colour of a class in R'G'B'.
@@ -223,7 +188,22 @@ mod tests {
     }
 
     #[test]
-    fn a_label_of_other_letters_is_told_by_its_number() {
-        assert_eq!(words("汽车", 2, 0.5, Style { labels: true, scores: true }), "#2 0.50");
+    fn a_label_of_other_letters_is_drawn_on_planes_and_on_bgr() {
+        let size = Size::new(640, 360);
+        let plane = Plane { data: Bytes::from(vec![100; size.pixels() as usize * 3]), stride: size.width as usize * 3 };
+        let still = Frame { tag: grey(size).tag, size, pixels: Pixels::Bgr(plane) };
+        let style = Style { labels: true, scores: false };
+        for frame in [grey(size), still] {
+            let drawn = |label: &str| {
+                let mut detection = found([100.0, 100.0, 200.0, 100.0]);
+                detection.label = label.into();
+                match annotate(&frame, &[detection], style).pixels {
+                    Pixels::I420 { planes, .. } => planes.map(|plane| plane.data).concat(),
+                    Pixels::Bgr(plane) => plane.data.to_vec(),
+                }
+            };
+            assert_ne!(drawn("汽车"), drawn("#2"));
+            assert_ne!(drawn("汽车"), drawn("自动"));
+        }
     }
 }

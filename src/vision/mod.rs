@@ -1,6 +1,7 @@
 //! Pure functions on plain values: geometry, letterbox to tensor, NMS, drawing, still pictures.
 //!
-//! OpenCV lives here and nowhere else, and so does the reader of GIF, which OpenCV has not.
+//! OpenCV lives here and nowhere else, and so do the readers of GIF and HEIF, which OpenCV has not, and the drawing of
+//! text.
 
 pub mod draw;
 pub mod geometry;
@@ -13,3 +14,7 @@ pub mod tensor;
 mod animation;
 mod canvas;
 mod gif;
+mod heif;
+mod hershey;
+mod label;
+mod shaped;

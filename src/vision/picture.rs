@@ -1,4 +1,4 @@
-//! Still pictures: JPEG, PNG, WebP and BMP by OpenCV, GIF beside it.
+//! Still pictures: JPEG, PNG, WebP, BMP and TIFF by OpenCV; GIF, HEIC and AVIF beside it.
 
 use std::{borrow::Cow, path::Path, sync::Arc};
 
@@ -10,13 +10,13 @@ use opencv::{
 
 use super::{
     animation::{self, First},
-    gif,
+    gif, heif,
 };
 use crate::{
     error::{Error, Result},
     fault,
     frame::{Frame, FrameTag, Pixels, Plane, Size},
-    still::{Still, StillFormat},
+    still::{self, Still, StillFormat},
     vision::{
         geometry::{Letterbox, Resize},
         tensor::{self, Channels, Layout, TensorSpec},
@@ -24,13 +24,22 @@ use crate::{
 };
 
 /// Endings of the formats that are read.
-pub const ENDINGS: &[&str] = &["jpg", "jpeg", "png", "webp", "gif", "bmp"];
+pub const ENDINGS: &[&str] =
+    &["jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "hif", "avif"];
 /// Endings of the formats that are written.
 pub const WRITTEN: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp"];
 /// Quality of written JPEG pictures, 0..=100.
 pub const JPEG_QUALITY: u8 = 92;
-const FORMATS: &[StillFormat] =
-    &[StillFormat::Jpeg, StillFormat::Png, StillFormat::Webp, StillFormat::Gif, StillFormat::Bmp];
+const FORMATS: &[StillFormat] = &[
+    StillFormat::Jpeg,
+    StillFormat::Png,
+    StillFormat::Webp,
+    StillFormat::Gif,
+    StillFormat::Bmp,
+    StillFormat::Tiff,
+    StillFormat::Heic,
+    StillFormat::Avif,
+];
 /// OpenCV reads no picture with a longer side, nor one of more pixels (`OPENCV_IO_MAX_IMAGE_WIDTH` and its kin).
 const MOST_SIDE: u32 = 1 << 20;
 const MOST_PIXELS: u64 = 1 << 30;
@@ -38,6 +47,11 @@ const MOST_PIXELS: u64 = 1 << 30;
 /// Does a file that begins with these bytes (64 are enough) hold a picture of a known format?
 pub fn is_one(head: &[u8]) -> bool {
     StillFormat::of(head).is_some()
+}
+
+/// Are HEIC and AVIF decoded on this system?
+pub fn reads_heif() -> [bool; 2] {
+    heif::decoders()
 }
 
 /// Reads a picture, upright by its EXIF orientation.
@@ -69,20 +83,35 @@ pub fn decode(bytes: &[u8], still: &Still) -> Result<Frame> {
     let name = still.format.name();
     let damaged = || fault!(Unprocessable, "The {name} picture is damaged and cannot be decoded.");
     let bytes = bytes.get(..still.end).ok_or_else(damaged)?;
-    let (data, size) = if still.format == StillFormat::Gif {
-        let levels = gif::first(bytes, still.size).map_err(|why| damaged().with_cause(why))?;
-        (Bytes::from(levels), still.size)
-    } else {
-        let picture = match still.animated && still.format == StillFormat::Webp {
-            true => first_of(bytes, still.size).map_err(|why| damaged().with_cause(why))?,
-            false => opaque(bytes, still.alpha).map_err(|why| damaged().with_cause(why))?,
-        };
-        if size_of(&picture) != still.size {
-            return Err(damaged());
+    let cause = |why: String| damaged().with_cause(why);
+    let (data, size) = match still.format {
+        StillFormat::Gif => (Bytes::from(gif::first(bytes, still.size).map_err(cause)?), still.size),
+        StillFormat::Heic | StillFormat::Avif => {
+            let decoded = heif::decode(bytes, still.format == StillFormat::Avif, still.size);
+            let decoded = decoded.map_err(|refusal| match refusal {
+                heif::Refusal::Damaged(why) => cause(why),
+                heif::Refusal::NotHere => fault!(
+                    Unprocessable,
+                    "{name} pictures are not read on this system: install libheif1 there, or send a JPEG."
+                ),
+            })?;
+            (Bytes::from(bgr_on_white(&decoded.samples, decoded.channels, [2, 1, 0], false)), decoded.size)
         }
-        let picture = upright(picture, still.orientation).map_err(broken)?;
-        let size = size_of(&picture);
-        (Bytes::from_owner(Owned::new(picture).map_err(broken)?), size)
+        _ => {
+            let picture = match still.format {
+                StillFormat::Webp if still.animated => first_of(bytes, still.size),
+                // OpenCV turns TIFF by itself, in ways that differ between its versions.
+                StillFormat::Tiff => opaque(&still::as_stored(bytes), still).map_err(|error| error.to_string()),
+                _ => opaque(bytes, still).map_err(|error| error.to_string()),
+            };
+            let picture = picture.map_err(cause)?;
+            if size_of(&picture) != still.size {
+                return Err(damaged());
+            }
+            let picture = upright(picture, still.orientation).map_err(broken)?;
+            let size = size_of(&picture);
+            (Bytes::from_owner(Owned::new(picture).map_err(broken)?), size)
+        }
     };
     Ok(Frame {
         tag: FrameTag { source: Arc::from("picture"), frame: 0, time: 0.0 },
@@ -96,14 +125,16 @@ fn size_of(picture: &Mat) -> Size {
 }
 
 /// Decodes a picture as 8-bit B, G, R, not turned. Empty if it cannot be decoded.
-fn opaque(bytes: &[u8], alpha: bool) -> opencv::Result<Mat> {
+fn opaque(bytes: &[u8], still: &Still) -> opencv::Result<Mat> {
     // The orientation is read by us, for all formats and whatever the version of OpenCV.
-    let flags = match alpha {
+    let flags = match still.alpha {
         true => imgcodecs::IMREAD_UNCHANGED,
         false => imgcodecs::IMREAD_COLOR | imgcodecs::IMREAD_IGNORE_ORIENTATION,
     };
     let picture = imgcodecs::imdecode(&Mat::from_slice(bytes)?, flags)?;
-    if picture.empty() { Ok(picture) } else { on_white(picture) }
+    // libtiff multiplies 8-bit colours by their opacity, whether the file has them so or not.
+    let multiplied = still.format == StillFormat::Tiff && picture.depth() == core::CV_8U;
+    if picture.empty() { Ok(picture) } else { on_white(picture, multiplied) }
 }
 
 /// Decodes the first picture of an animated WebP onto its canvas.
@@ -116,7 +147,7 @@ fn first_of(bytes: &[u8], canvas: Size) -> Result<Mat, String> {
         return Err(format!("a picture of {} at {left}, {top} in {canvas}", still.size));
     }
     let words = |error: opencv::Error| error.to_string();
-    let picture = opaque(&bytes, still.alpha).map_err(words)?;
+    let picture = opaque(&bytes, &still).map_err(words)?;
     if size_of(&picture) != size {
         return Err("it cannot be decoded".into());
     }
@@ -148,8 +179,8 @@ impl AsRef<[u8]> for Owned {
     }
 }
 
-/// What OpenCV reads unchanged, as 8-bit B, G, R on white.
-fn on_white(picture: Mat) -> opencv::Result<Mat> {
+/// What OpenCV reads unchanged, as 8-bit B, G, R on white. `multiplied`: by the opacity already.
+fn on_white(picture: Mat, multiplied: bool) -> opencv::Result<Mat> {
     let picture = match picture.depth() {
         core::CV_16U => {
             let mut levels = Mat::default();
@@ -162,17 +193,26 @@ fn on_white(picture: Mat) -> opencv::Result<Mat> {
     match picture.channels() {
         1 => imgproc::cvt_color_def(&picture, &mut opaque, imgproc::COLOR_GRAY2BGR)?,
         4 => {
-            let mut levels = Vec::with_capacity(picture.total() * 3);
-            for pixel in picture.data_bytes()?.chunks_exact(4) {
-                let alpha = u32::from(pixel[3]);
-                let mix = |level: u8| ((u32::from(level) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
-                levels.extend([mix(pixel[0]), mix(pixel[1]), mix(pixel[2])]);
-            }
+            let levels = bgr_on_white(picture.data_bytes()?, 4, [0, 1, 2], multiplied);
             opaque = Mat::from_slice(&levels)?.reshape(3, picture.rows())?.try_clone()?;
         }
         _ => return Ok(picture),
     }
     Ok(opaque)
+}
+
+/// Samples of `channels` bytes a pixel, the fourth of which is the opacity, as B, G, R on white. `order`: where blue, green and
+/// red stand. `multiplied`: the colours are multiplied by the opacity already.
+fn bgr_on_white(samples: &[u8], channels: usize, order: [usize; 3], multiplied: bool) -> Vec<u8> {
+    let mut levels = Vec::with_capacity(samples.len() / channels * 3);
+    for pixel in samples.chunks_exact(channels) {
+        let opacity = pixel.get(3).map_or(255, |opacity| u32::from(*opacity));
+        levels.extend(order.map(|at| match multiplied {
+            true => (u32::from(pixel[at]) + 255 - opacity).min(255) as u8,
+            false => ((u32::from(pixel[at]) * opacity + 255 * (255 - opacity) + 127) / 255) as u8,
+        }));
+    }
+    levels
 }
 
 /// Turns a picture by EXIF's number.

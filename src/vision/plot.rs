@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use opencv::{
-    core::{Mat, MatTraitConstManual, Point, Scalar, Size as CvSize, Vector},
+    core::{Mat, MatTraitConst, MatTraitConstManual, MatTraitManual, Point, Scalar, Size as CvSize, Vector},
     imgproc,
 };
 
+use super::{hershey, shaped};
 use crate::{
     error::{Error, Result},
     frame::{Frame, FrameTag, Pixels, Plane, Size},
 };
 
-/// What is drawn. All words are ASCII, as OpenCV's letters are.
+/// What is drawn.
 #[derive(Clone, Debug)]
 pub struct Plot {
     pub title: String,
@@ -43,6 +44,8 @@ const SIZE: (i32, i32) = (1280, 800);
 /// The unit square: left, top, right and bottom.
 const SQUARE: (i32, i32, i32, i32) = (80, 110, 900, 720);
 const LEGEND: i32 = 940;
+/// Words end here, in the finer pixels.
+const WIDEST: u32 = (SIZE.0 * FINER) as u32;
 const ROW: i32 = 34;
 
 const INK: [u8; 3] = [16, 24, 28];
@@ -122,19 +125,31 @@ impl Sheet {
         colour: [u8; 3],
         anchor: Anchor,
     ) -> opencv::Result<()> {
-        let font = imgproc::FONT_HERSHEY_SIMPLEX;
-        let thickness = (height * FINER / 10).max(1);
-        let scale = imgproc::get_font_scale_from_height(font, height * FINER, thickness)?;
-        let mut below = 0;
-        let size: CvSize = imgproc::get_text_size(words, font, scale, thickness, &mut below)?;
-        let x = x * FINER
+        let letters = (height * FINER) as u32;
+        let Some(line) = shaped::line(words, letters, WIDEST).or_else(|| hershey::line(words, letters, WIDEST)) else {
+            return Ok(());
+        };
+        let left = x * FINER
             - match anchor {
                 Anchor::Left => 0,
-                Anchor::Middle => size.width / 2,
-                Anchor::Right => size.width,
+                Anchor::Middle => line.width as i32 / 2,
+                Anchor::Right => line.width as i32,
             };
-        let at = Point::new(x, y * FINER);
-        imgproc::put_text(&mut self.0, words, at, font, scale, bgr(colour), thickness, imgproc::LINE_AA, false)
+        let top = y * FINER - line.above as i32;
+        let (width, rows) = (self.0.cols(), self.0.rows());
+        let ink = [colour[2], colour[1], colour[0]];
+        let samples = self.0.data_bytes_mut()?;
+        for (y, row) in (top..rows).zip(line.cover.chunks_exact((line.width as usize).max(1))).filter(|(y, _)| *y >= 0)
+        {
+            for (x, share) in (left..width).zip(row).filter(|(x, share)| *x >= 0 && **share > 0) {
+                let at = (y as usize * width as usize + x as usize) * 3;
+                for (sample, level) in samples[at..at + 3].iter_mut().zip(ink) {
+                    let (old, new, share) = (u32::from(*sample), u32::from(level), u32::from(*share));
+                    *sample = ((old * (255 - share) + new * share + 127) / 255) as u8;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn finish(self) -> opencv::Result<Frame> {

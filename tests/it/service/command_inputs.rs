@@ -37,7 +37,8 @@ fn a_folder_gives_its_pictures_and_videos_and_names_the_rest() {
     let output = ends(detect().arg(&inputs).arg("-o").arg(&out), 0);
     let found = lines(&output);
     let count = |name: &str| found.iter().filter(|line| line["source"].as_str().unwrap().ends_with(name)).count();
-    for (name, frames) in [("/scene.jpg", 1), ("/picture", 1), ("-odd.mp4", 60), ("/numbered.avi", 90), ("-vfr.mp4", 60)]
+    for (name, frames) in
+        [("/scene.jpg", 1), ("/picture", 1), ("-odd.mp4", 60), ("/numbered.avi", 90), ("-vfr.mp4", 60)]
     {
         assert_eq!(count(name), frames, "{name}");
     }
