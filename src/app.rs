@@ -23,7 +23,7 @@ use crate::{
     jobs::{Files, JobSettings, Jobs, Retention, Store, StreamSettings, Streams},
     media::{self, NetworkRules, WebRtcOptions},
     meter::Meter,
-    web::{self, Access, DecoderCheck, Room, Tls, Web},
+    web::{self, Access, DecoderCheck, Room, Shares, Tls, Web},
 };
 
 /// Stopping takes no longer than this in total, whatever hangs: each step gets what the steps before it have left.
@@ -144,7 +144,7 @@ pub async fn serve(settings: ServeSettings, on_ready: impl FnOnce()) -> Result<(
         www: settings.www,
         shutdown: CancellationToken::new(),
         sockets: TaskTracker::new(),
-        viewers: Arc::new(Semaphore::new(settings.max_viewers)),
+        viewers: Shares::of_viewers(settings.max_viewers),
         probes: Arc::new(Semaphore::new(4)),
         pictures: Arc::new(Semaphore::new(16)),
         decoder: DecoderCheck::default(),

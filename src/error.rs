@@ -41,6 +41,8 @@ pub enum Kind {
     RangeNotSatisfiable,
     /// 422: media, but broken, unsupported or beyond a limit.
     Unprocessable,
+    /// 426: the address is for WebSockets.
+    UpgradeRequired,
     /// 429: over capacity for now.
     Busy,
     /// 503: not ready or stopping.

@@ -3,20 +3,19 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use warp::{
     Filter,
     filters::BoxedFilter,
     reply::Response,
-    ws::{Message, Ws},
+    ws::Message,
 };
 
 use super::{
     Web, blocking,
     problem::answer,
     query::Query,
-    socket::{self, Goodbye},
+    socket::{self, Asked, Goodbye},
     stream_events::{Order, obey},
     with,
 };
@@ -37,7 +36,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(with(web))
         .and(warp::query::<HashMap<String, String>>())
-        .and(warp::ws())
+        .and(socket::asked())
         .and_then(|web, query, ws| answer(open(web, Query(query), ws)))
         .boxed()
 }
@@ -48,7 +47,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     responses((status = 101, description = "WebSocket; each binary message is a JPEG, PNG or WebP picture and is answered with one text message"),
         (status = 400, body = super::problem::Problem), (status = 404, body = super::problem::Problem),
         (status = 429, body = super::problem::Problem)))]
-pub async fn open(web: Arc<Web>, query: Query, ws: Ws) -> Result<Response> {
+pub async fn open(web: Arc<Web>, query: Query, ws: Asked) -> Result<Response> {
     let wishes = Wishes {
         name: query.text("name").map(str::to_owned),
         model: query.text("model").map(str::to_owned),
@@ -82,11 +81,10 @@ pub async fn open(web: Arc<Web>, query: Query, ws: Ws) -> Result<Response> {
                     }
                 }
                 message = incoming.next(), if held.is_none() => match message {
-                    Some(Ok(message)) if message.is_close() => break Goodbye::Done,
-                    Some(Ok(message)) if message.is_binary() => {
+                    Some(message) if message.is_binary() => {
                         held = Some(message.into_bytes()).filter(|picture| !pusher.push(picture.clone()));
                     }
-                    Some(Ok(message)) => {
+                    Some(message) => {
                         let Ok(text) = message.to_str() else { continue };
                         obey(&stream, text);
                         let asked = Order::read(text) == Some(Order::Status);

@@ -37,8 +37,8 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     responses((status = 200, content_type = "application/x-ndjson", body = crate::event::FrameEvent, description = "A FrameEvent a line"),
         (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn lines(id: String, web: Arc<Web>, query: Query) -> Result<Response> {
-    let from = query.number::<u64>("from")?.unwrap_or(0);
-    let limit = query.number::<u64>("limit")?.unwrap_or(u64::MAX);
+    let from = query.count("from", 0)?.unwrap_or(0);
+    let limit = query.count("limit", 1)?.unwrap_or(u64::MAX);
     if let Some(format) = query.text("format").filter(|format| !["ndjson", "json"].contains(format)) {
         return Err(fault!(BadRequest, "The format `{format}` is not there; leave it out for NDJSON."));
     }

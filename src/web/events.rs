@@ -5,21 +5,20 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::time::Instant;
 use warp::{
     Filter,
     filters::BoxedFilter,
     reply::Response,
-    ws::{Message, WebSocket, Ws},
+    ws::Message,
 };
 
 use super::{
     Web, blocking,
     problem::answer,
     query::Query,
-    socket::{self, Goodbye, Sender},
+    socket::{self, Asked, Goodbye, Incoming, Sender},
     with,
 };
 use crate::{
@@ -38,7 +37,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(with(web))
         .and(warp::query::<HashMap<String, String>>())
-        .and(warp::ws())
+        .and(socket::asked())
         .and_then(|id, web, query, ws| answer(open(id, web, Query(query), ws)))
         .boxed()
 }
@@ -48,8 +47,8 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     params(("id" = String, Path), ("from" = Option<u64>, Query, description = "first frame to be sent")),
     responses((status = 101, description = "WebSocket; text messages as described under `FrameEvent` and in docs/ref/api.md"),
         (status = 404, body = super::problem::Problem), (status = 429, body = super::problem::Problem)))]
-pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> crate::error::Result<Response> {
-    let from = query.number::<u64>("from")?.unwrap_or(0);
+pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Asked) -> crate::error::Result<Response> {
+    let from = query.count("from", 0)?.unwrap_or(0);
     let changes = blocking({
         let web = web.clone();
         move || web.jobs.follow(&id)
@@ -82,7 +81,7 @@ impl Viewer {
     async fn follow(
         &mut self,
         mut changes: Following,
-        incoming: &mut futures_util::stream::SplitStream<WebSocket>,
+        incoming: &mut Incoming,
     ) -> Option<Goodbye> {
         let shutdown = self.web.shutdown.clone();
         let mut pinged = Instant::now();
@@ -120,7 +119,7 @@ impl Viewer {
                 () = tokio::time::sleep(TELL_EVERY) => {}
                 () = shutdown.cancelled() => return Some(Goodbye::Stopping),
                 message = incoming.next() => match message {
-                    Some(Ok(message)) if !message.is_close() => {}
+                    Some(_) => {}
                     _ => return None,
                 },
             }

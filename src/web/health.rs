@@ -45,18 +45,18 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     let alive = warp::path!("healthz").and(get()).and_then(|| answer(healthz()));
     let ready = warp::path!("readyz").and(get()).and(with(web)).and_then(|web| answer(readyz(web)));
     let counted = warp::path!("metrics").and(get()).and(with(web)).and_then(|web| answer(metrics(web)));
-    let described = warp::path!("openapi.json").and(get()).and_then(|| answer(document()));
+    let described = warp::path!("openapi.json").and(get()).and(with(web)).and_then(|web| answer(document(web)));
     alive.or(ready).unify().or(counted).unify().or(described).unify().boxed()
 }
 
 /// The process answers.
-#[utoipa::path(get, path = "/healthz", tag = "operation", security(()), responses((status = 200, description = "alive")))]
+#[utoipa::path(get, path = "/healthz", tag = "operation", security(()), responses((status = 200, body = String, content_type = "text/plain", description = "alive")))]
 pub async fn healthz() -> Result<Response> {
     Ok("alive\n".to_string().into_response())
 }
 
 /// A model is loaded, a decoder works, and the server is not stopping.
-#[utoipa::path(get, path = "/readyz", tag = "operation", responses((status = 200, description = "ready"), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/readyz", tag = "operation", responses((status = 200, body = String, content_type = "text/plain", description = "ready"), (status = 503, body = Problem)))]
 pub async fn readyz(web: Arc<Web>) -> Result<Response> {
     if web.shutdown.is_cancelled() {
         return Err(fault!(Unavailable, "The server is stopping."));
@@ -73,7 +73,7 @@ pub async fn readyz(web: Arc<Web>) -> Result<Response> {
 }
 
 /// Counters in Prometheus' text format.
-#[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, content_type = "text/plain", description = "Prometheus text format")))]
+#[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics text format")))]
 pub async fn metrics(web: Arc<Web>) -> Result<Response> {
     let mut response = web.meter.text().into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -82,7 +82,7 @@ pub async fn metrics(web: Arc<Web>) -> Result<Response> {
 }
 
 /// This description.
-#[utoipa::path(get, path = "/openapi.json", tag = "operation", responses((status = 200, content_type = "application/json", description = "OpenAPI 3.1")))]
-pub async fn document() -> Result<Response> {
-    Ok(warp::reply::json(&openapi::document()).into_response())
+#[utoipa::path(get, path = "/openapi.json", tag = "operation", responses((status = 200, body = Object, content_type = "application/json", description = "OpenAPI 3.1")))]
+pub async fn document(web: Arc<Web>) -> Result<Response> {
+    Ok(warp::reply::json(&openapi::document(web.access.asks_for_token())).into_response())
 }

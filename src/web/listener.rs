@@ -30,7 +30,7 @@ use warp::{
 
 use super::{
     line::Line,
-    limits::{Activity, Exchange, ResponseBody, Shares},
+    limits::{Activity, Exchange, IDLE, ResponseBody, Shares},
     pages, problem,
     visitor::Proxies,
 };
@@ -38,8 +38,6 @@ use crate::{config::ConnectionSettings, fault};
 
 /// For the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// For the head of a request.
-const HEAD: Duration = Duration::from_secs(30);
 /// An HTTP/2 connection is asked so often whether it still lives, and given up without an answer for so long.
 const PING: Duration = Duration::from_secs(30);
 const PONG: Duration = Duration::from_secs(20);
@@ -201,7 +199,9 @@ where
         drive(connection, |connection| connection.graceful_shutdown(), activity, stop).await;
     } else {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+        http.timer(TokioTimer::new())
+            // hyper counts the wait for a next request to the reading of its head.
+            .header_read_timeout(IDLE);
         let line = Line::new(stream, activity.clone());
         let connection = http.serve_connection(TokioIo::new(line), service).with_upgrades();
         drive(connection, |connection| connection.graceful_shutdown(), activity, stop).await;

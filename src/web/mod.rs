@@ -16,6 +16,7 @@ mod line;
 mod listener;
 mod models;
 mod openapi;
+mod openapi_details;
 mod origin;
 mod pages;
 mod pictures;
@@ -46,7 +47,12 @@ use hyper::{
 use hyper_util::service::TowerToHyperService;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use warp::{Filter, filters::BoxedFilter, reply::Response};
+use warp::{
+    Filter,
+    filters::BoxedFilter,
+    http::{Method, StatusCode},
+    reply::Response,
+};
 
 use crate::{
     config::{ConnectionSettings, LiveSettings},
@@ -59,11 +65,11 @@ use crate::{
 pub use access::Access;
 pub use health::DecoderCheck;
 pub use images::Room;
-pub use openapi::document as openapi_document;
+pub use limits::Shares;
 pub use reach::welcome;
 pub use tls::Tls;
 
-use limits::{BodyLimits, Exchange, RequestBody, Shares};
+use limits::{BodyLimits, Exchange, RequestBody};
 use listener::{Gate, Peer};
 use visitor::Proxies;
 
@@ -96,7 +102,8 @@ pub struct Web {
     pub shutdown: CancellationToken,
     /// Open sockets, so that stopping can wait for their goodbyes.
     pub sockets: TaskTracker,
-    pub viewers: Arc<Semaphore>,
+    /// Places for WebSockets.
+    pub viewers: Arc<Shares>,
     /// Files being looked into, and viewers that are sent pictures: each costs a decoder.
     pub probes: Arc<Semaphore>,
     pub pictures: Arc<Semaphore>,
@@ -104,6 +111,11 @@ pub struct Web {
     pub decoder: DecoderCheck,
     /// Room for pictures that are sent to `/api/images`.
     pub images: Room,
+}
+
+/// The description of the interface (OpenAPI 3.1), as a server gives it that asks for its token.
+pub fn openapi_document() -> serde_json::Value {
+    openapi::document(true)
 }
 
 /// Filter that hands the shared state to a handler.
@@ -172,6 +184,12 @@ pub async fn run(listener: TcpListener, web: Arc<Web>) -> Result<()> {
             let visitor = proxies.visitor(peer.address, peer.tls, request.headers());
             let wrap = |body| RequestBody::new(body, visitor.address, exchange.clone(), bodies);
             let mut request = request.map(wrap);
+            let path = request.uri().path().to_owned();
+            // Every address that can be read answers HEAD, too: as GET, without the body.
+            let head = request.method() == Method::HEAD;
+            if head {
+                *request.method_mut() = Method::GET;
+            }
             let host = requests::host(&request);
             let is_page_wanted = error_page::is_wanted(&request);
             request.extensions_mut().insert(visitor);
@@ -192,8 +210,14 @@ pub async fn run(listener: TcpListener, web: Arc<Web>) -> Result<()> {
             if let Some(fault) = exchange.fault().filter(|_| !response.status().is_success()) {
                 response = problem::response(&fault);
             }
+            if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                response = requests::method_not_allowed(response, &path);
+            }
             if is_page_wanted {
                 response = error_page::instead(response);
+            }
+            if head {
+                response = requests::without_body(response);
             }
             pages::secure(response.headers_mut(), host.as_ref());
             web.meter.http_requests.get_or_create(&StatusLabel { status: response.status().as_u16() }).inc();

@@ -1,17 +1,14 @@
 //! The description of the interface, generated from the handlers' annotations.
 
+use serde_json::Value;
 use utoipa::{
     Modify, OpenApi,
-    openapi::{
-        PathItem, Ref, RefOr, Response,
-        path::Operation,
-        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
-    },
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
 use super::{
-    access::session, camera, detections, events, health, images, models, pictures, problem, recordings, stream_events,
-    stream_pictures, streams, upload, videos, whip,
+    access::session, camera, detections, events, health, images, models, openapi_details, pictures, problem, recordings,
+    stream_events, stream_pictures, streams, upload, videos, whip,
 };
 
 #[derive(OpenApi)]
@@ -69,18 +66,11 @@ use super::{
 )]
 struct Document;
 
-/// Where the server asks for its token (`web::access`), it does so at every call that does not say otherwise.
+/// How programs and browsers show that they may use the server.
 struct Secured;
 
 impl Modify for Secured {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let refusal = Response::builder()
-            .description("This server asks for its token")
-            .content("application/problem+json", utoipa::openapi::Content::new(Some(Ref::from_schema_name("Problem"))))
-            .build();
-        for call in document.paths.paths.values_mut().flat_map(calls).filter(|call| call.security.is_none()) {
-            call.responses.responses.entry("401".into()).or_insert_with(|| RefOr::T(refusal.clone()));
-        }
         let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The server's token")).build();
         let words = "What POST /api/session gives to browsers";
         let session = ApiKey::Cookie(ApiKeyValue::with_description(session::COOKIE, words));
@@ -90,13 +80,9 @@ impl Modify for Secured {
     }
 }
 
-fn calls(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut path.get, &mut path.head, &mut path.post, &mut path.put, &mut path.patch, &mut path.delete]
-        .into_iter()
-        .flatten()
-}
-
-/// OpenAPI 3.1.
-pub fn document() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+/// OpenAPI 3.1, of a server that asks for its token or of one that does not.
+pub fn document(token: bool) -> Value {
+    let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+    openapi_details::complete(&mut document, token);
+    document
 }

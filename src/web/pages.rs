@@ -62,14 +62,24 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-async fn page(path: FullPath, request: HeaderMap, web: Arc<Web>) -> Result<Response> {
-    let name = match path.as_str().trim_start_matches('/') {
+/// Whether there is a page or a file of pages at this address.
+pub fn exists(path: &str) -> bool {
+    let name = file_name(path);
+    name == CERTIFICATE || Www::get(name).is_some()
+}
+
+fn file_name(path: &str) -> &str {
+    match path.trim_start_matches('/') {
         "" => "index.html",
         "signin" => "signin.html",
         "camera" => "camera.html",
         "image" => "image.html",
         name => name,
-    };
+    }
+}
+
+async fn page(path: FullPath, request: HeaderMap, web: Arc<Web>) -> Result<Response> {
+    let name = file_name(path.as_str());
     if name == CERTIFICATE {
         return certificate(&web);
     }

@@ -5,7 +5,6 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::{
     runtime::Handle,
@@ -15,7 +14,7 @@ use warp::{
     Filter,
     filters::BoxedFilter,
     reply::Response,
-    ws::{Message, Ws},
+    ws::Message,
 };
 
 use super::{
@@ -23,7 +22,7 @@ use super::{
     events::frame_event,
     problem::answer,
     query::Query,
-    socket::{self, Goodbye},
+    socket::{self, Asked, Goodbye},
     with,
 };
 use crate::{
@@ -47,7 +46,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(with(web))
         .and(warp::query::<HashMap<String, String>>())
-        .and(warp::ws())
+        .and(socket::asked())
         .and_then(|id, web, query, ws| answer(open(id, web, Query(query), ws)))
         .boxed()
 }
@@ -57,8 +56,8 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     params(("id" = String, Path), ("from" = Option<u64>, Query, description = "first frame to be sent")),
     responses((status = 101, description = "WebSocket; for each frame a `FrameEvent` as text, then its JPEG as binary"),
         (status = 404, body = super::problem::Problem), (status = 429, body = super::problem::Problem)))]
-pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> Result<Response> {
-    let from = query.number::<u64>("from")?.unwrap_or(0);
+pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Asked) -> Result<Response> {
+    let from = query.count("from", 0)?.unwrap_or(0);
     let video = blocking({
         let web = web.clone();
         move || web.jobs.video(&id)
@@ -104,8 +103,7 @@ pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> Result<Res
                     }
                 }
                 message = incoming.next() => match message {
-                    Some(Ok(message)) if message.is_close() => return,
-                    Some(Ok(message)) => credit = (credit + more(&message)).min(MAX_CREDIT),
+                    Some(message) => credit = (credit + more(&message)).min(MAX_CREDIT),
                     _ => return,
                 },
                 () = web.shutdown.cancelled() => break Goodbye::Stopping,

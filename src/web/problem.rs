@@ -39,6 +39,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::NotMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
         Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
         Kind::Busy => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
@@ -84,7 +85,9 @@ pub async fn recover(rejection: Rejection) -> Result<Response, Infallible> {
     let error = if let Some(error) = rejection.find::<Rejected>() {
         fault!(Forbidden, "{}", error.0)
     } else if rejection.is_not_found() {
-        fault!(NotFound, "There is nothing at this address; the calls are described by GET /openapi.json.")
+        return Ok(not_found());
+    } else if upgrade_missing(&rejection) {
+        return Ok(upgrade_required());
     } else if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
         fault!(
             MethodNotAllowed,
@@ -95,11 +98,34 @@ pub async fn recover(rejection: Rejection) -> Result<Response, Infallible> {
     } else if rejection.find::<warp::reject::MissingHeader>().is_some()
         || rejection.find::<warp::reject::InvalidHeader>().is_some()
     {
-        fault!(BadRequest, "A header is missing or not understood; an events address is for WebSockets.")
+        fault!(BadRequest, "A header is missing or not understood.")
     } else {
         fault!(BadRequest, "The request is not understood: {}.", plain(&rejection))
     };
     Ok(response(&error))
+}
+
+/// The answer to a request for an address that is not there.
+pub fn not_found() -> Response {
+    response(&fault!(NotFound, "There is nothing at this address; the calls are described by GET /openapi.json."))
+}
+
+/// A plain request for an address of WebSockets.
+fn upgrade_missing(rejection: &Rejection) -> bool {
+    let named = |name: &str| ["connection", "upgrade", "sec-websocket-version"].contains(&name);
+    rejection.find::<warp::ws::MissingConnectionUpgrade>().is_some()
+        || rejection.find::<warp::reject::MissingHeader>().is_some_and(|header| named(header.name()))
+        || rejection.find::<warp::reject::InvalidHeader>().is_some_and(|header| named(header.name()))
+}
+
+/// Says by which protocol the address is to be asked (RFC 9110, 15.5.22; RFC 6455, 4.2.2).
+fn upgrade_required() -> Response {
+    let mut response = response(&fault!(UpgradeRequired, "This address is for WebSockets (RFC 6455, version 13)."));
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    response
 }
 
 /// A rejection with words for a 403.

@@ -25,6 +25,23 @@ impl Query {
         self.text(name).map(parse).transpose()
     }
 
+    /// A parameter that counts something; more than a number holds is the most that it holds.
+    ///
+    /// # Errors
+    /// It is there and no whole number, or less than `least`.
+    pub fn count(&self, name: &str, least: u64) -> Result<Option<u64>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let count = digits.then(|| text.parse().unwrap_or(u64::MAX)).filter(|count| *count >= least);
+        count.map(Some).ok_or_else(|| fault!(BadRequest, "`{name}` must be a whole number from {least} on, not `{text}`."))
+    }
+
+    /// How many items of a list are asked for: 50 unless said, 200 at most.
+    pub fn limit(&self) -> Result<usize> {
+        let limit = self.count("limit", 1)?.unwrap_or(50).min(200);
+        Ok(usize::try_from(limit).unwrap_or(200))
+    }
+
     /// A parameter that is `true` or `false`.
     ///
     /// # Errors

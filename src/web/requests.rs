@@ -1,9 +1,14 @@
 //! What every request must keep to, before any route looks at it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hyper::Request;
-use warp::http::{HeaderMap, HeaderName, Version, header, uri::Authority};
+use bytes::Bytes;
+use hyper::{Request, body::Body};
+use warp::{
+    http::{HeaderMap, HeaderName, HeaderValue, Version, header, uri::Authority},
+    reply::Response,
+};
 
+use super::{openapi_details, pages, problem};
 use crate::{
     error::{Error, Result},
     fault,
@@ -16,6 +21,27 @@ const KEY_BYTES: usize = 16;
 pub fn host<B>(request: &Request<B>) -> Option<Authority> {
     let said = || request.headers().get(header::HOST)?.to_str().ok()?.parse().ok();
     request.uri().authority().cloned().or_else(said)
+}
+
+/// Completes a 405 with the methods that the address takes (RFC 9110, 15.5.6); where there is no such address, it is a 404.
+pub fn method_not_allowed(mut response: Response, path: &str) -> Response {
+    let methods = openapi_details::allowed(path).or_else(|| pages::exists(path).then(|| "GET, HEAD".to_owned()));
+    match methods.and_then(|methods| HeaderValue::from_str(&methods).ok()) {
+        Some(methods) => {
+            response.headers_mut().insert(header::ALLOW, methods);
+            response
+        }
+        None => problem::not_found(),
+    }
+}
+
+/// The answer to a HEAD request: as to GET, with the length that the body would have (RFC 9110, 9.3.2).
+pub fn without_body(response: Response) -> Response {
+    let (mut head, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        head.headers.entry(header::CONTENT_LENGTH).or_insert(length.into());
+    }
+    Response::from_parts(head, Bytes::new().into())
 }
 
 /// What is wrong with a request's head, whatever it asks for.

@@ -2,20 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use warp::{
     Filter,
     filters::BoxedFilter,
     reply::Response,
-    ws::{Message, Ws},
+    ws::Message,
 };
 
 use super::{
     Web, blocking,
     problem::answer,
-    socket::{self, Goodbye},
+    socket::{self, Asked, Goodbye},
     with,
 };
 use crate::{error::Result, jobs::Stream};
@@ -53,7 +52,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     warp::path!("api" / "streams" / String / "events")
         .and(warp::get())
         .and(with(web))
-        .and(warp::ws())
+        .and(socket::asked())
         .and_then(|id, web, ws| answer(open(id, web, ws)))
         .boxed()
 }
@@ -62,7 +61,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
 #[utoipa::path(get, path = "/api/streams/{id}/events", tag = "streams", params(("id" = String, Path)),
     responses((status = 101, description = "WebSocket; text messages as described in docs/ref/api.md"),
         (status = 404, body = super::problem::Problem), (status = 429, body = super::problem::Problem)))]
-pub async fn open(id: String, web: Arc<Web>, ws: Ws) -> Result<Response> {
+pub async fn open(id: String, web: Arc<Web>, ws: Asked) -> Result<Response> {
     let stream = web.streams.get(&id)?;
     socket::accept(web, ws, move |web, mut sender, mut incoming| async move {
         let mut events = stream.follow();
@@ -92,8 +91,7 @@ pub async fn open(id: String, web: Arc<Web>, ws: Ws) -> Result<Response> {
                     }
                 }
                 message = incoming.next() => match message {
-                    Some(Ok(message)) if message.is_close() => return,
-                    Some(Ok(message)) => {
+                    Some(message) => {
                         if let Ok(text) = message.to_str() {
                             obey(&stream, text);
                             let (web, stream) = (web.clone(), stream.clone());

@@ -5,12 +5,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
 use warp::{
     Filter,
     filters::BoxedFilter,
     reply::Response,
-    ws::{Message, Ws},
+    ws::Message,
 };
 
 use super::{
@@ -18,7 +17,7 @@ use super::{
     pictures::{MAX_CREDIT, more},
     problem::answer,
     query::Query,
-    socket::{self, Goodbye},
+    socket::{self, Asked, Goodbye},
     with,
 };
 use crate::error::Result;
@@ -30,7 +29,7 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(with(web))
         .and(warp::query::<HashMap<String, String>>())
-        .and(warp::ws())
+        .and(socket::asked())
         .and_then(|id, web, query, ws| answer(open(id, web, Query(query), ws)))
         .boxed()
 }
@@ -41,9 +40,9 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     responses((status = 101, description = "WebSocket; for each frame a `FrameEvent` as text, then its JPEG as binary"),
         (status = 400, body = super::problem::Problem), (status = 404, body = super::problem::Problem),
         (status = 429, body = super::problem::Problem)))]
-pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> Result<Response> {
+pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Asked) -> Result<Response> {
     let stream = web.streams.get(&id)?;
-    let width = query.number::<u32>("width")?.unwrap_or(u32::MAX);
+    let width = query.count("width", 1)?.map_or(u32::MAX, |width| u32::try_from(width).unwrap_or(u32::MAX));
     let mut follower = stream.pictures.follow(width)?;
     socket::accept(web, ws, move |web, mut sender, mut incoming| async move {
         let mut ended = stream.ended();
@@ -74,8 +73,7 @@ pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Ws) -> Result<Res
                     }
                 }
                 message = incoming.next() => match message {
-                    Some(Ok(message)) if message.is_close() => return,
-                    Some(Ok(message)) => credit = (credit + more(&message)).min(MAX_CREDIT),
+                    Some(message) => credit = (credit + more(&message)).min(MAX_CREDIT),
                     _ => return,
                 },
                 () = async { drop(ended.wait_for(|ended| *ended).await) } => {

@@ -136,7 +136,7 @@ pub fn settings(web: &Web) -> Result<Response> {
     params(("limit" = Option<usize>, Query, description = "1 to 200, 50 if not given"), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = StreamPage), (status = 400, body = Problem)))]
 pub async fn list(web: Arc<Web>, query: Query) -> Result<Response> {
-    let limit = query.number::<usize>("limit")?.unwrap_or(50).clamp(1, 200);
+    let limit = query.limit()?;
     let all = web.streams.list();
     // Streams come and go, so a page begins behind the one that the page before ended with.
     let from = match query.text("cursor") {
@@ -253,7 +253,7 @@ where
     params(("id" = String, Path), ("limit" = Option<usize>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = RecordingPage), (status = 400, body = Problem)))]
 pub async fn recorded_so_far(id: String, web: Arc<Web>, query: Query) -> Result<Response> {
-    let limit = query.number::<usize>("limit")?.unwrap_or(50).clamp(1, 200);
+    let limit = query.limit()?;
     let cursor = query.number::<i64>("cursor")?;
     let mut items = blocking(move || web.jobs.store.recordings_of_stream(&id, cursor, limit + 1)).await?;
     let more = items.len() > limit;

@@ -63,7 +63,7 @@ fn json<T: Serialize>(body: &T) -> Response {
     params(("limit" = Option<usize>, Query, description = "1 to 200, 50 if not given"), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page), (status = 400, body = Problem)))]
 pub async fn list(web: Arc<Web>, query: Query) -> Result<Response> {
-    let limit = query.number::<usize>("limit")?.unwrap_or(50).clamp(1, 200);
+    let limit = query.limit()?;
     let cursor = query.number::<i64>("cursor")?;
     let mut items = blocking(move || {
         let stored = web.jobs.store.videos(cursor, limit + 1)?;

@@ -119,6 +119,11 @@ impl Access {
         Ok(Self { rule, tries: Tries::default() })
     }
 
+    /// Whether visitors must show a token.
+    pub fn asks_for_token(&self) -> bool {
+        matches!(self.rule, Rule::Token { .. })
+    }
+
     /// The token, where this server made it.
     pub fn made_token(&self) -> Option<&str> {
         match &self.rule {

@@ -55,10 +55,10 @@ impl Wish {
                 return Err(fault!(BadRequest, "`output` must be json, image, base64 or url, not `{other}`."));
             }
         };
-        let top_k = query.number("top_k")?.unwrap_or(TOP_K);
+        let top_k = query.count("top_k", 1)?.map_or(TOP_K, |count| usize::try_from(count).unwrap_or(usize::MAX));
         let quality = query.number("quality")?.unwrap_or(JPEG_QUALITY);
-        if top_k == 0 || !(1..=100).contains(&quality) {
-            return Err(fault!(BadRequest, "`top_k` must be 1 or more, and `quality` from 1 to 100."));
+        if !(1..=100).contains(&quality) {
+            return Err(fault!(BadRequest, "`quality` must be from 1 to 100."));
         }
         let threshold = query.threshold()?;
         let style =

@@ -9,6 +9,6 @@ mod activity;
 mod shares;
 mod transfer;
 
-pub use activity::{Activity, Exchange};
+pub use activity::{Activity, Exchange, IDLE};
 pub use shares::{Share, Shares};
 pub use transfer::{BodyLimits, RequestBody, ResponseBody};

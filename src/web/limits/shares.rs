@@ -42,6 +42,11 @@ impl Shares {
         Arc::new(Self { most, share: share.clamp(1, most), table: Mutex::default() })
     }
 
+    /// Places for viewers, who hold theirs as long as they like: one peer leaves a quarter of them to others.
+    pub fn of_viewers(most: usize) -> Arc<Self> {
+        Self::new(most, most - most / 4)
+    }
+
     /// Takes a place, where there is none that of something that has to give way. `None`: nothing does. An `exempt` peer is
     /// not bound by the limit for one peer.
     pub fn enter(self: &Arc<Self>, address: IpAddr, exempt: bool, activity: &Arc<Activity>) -> Option<Share> {

@@ -52,6 +52,7 @@ const CRATES: &[(&str, &[&str])] = &[
     // Threads and async meet at few doors: what decodes, infers and draws knows no async.
     ("tokio", &["app", "cli", "jobs", "web"]),
     ("tokio-rustls", &["web"]),
+    ("tokio-tungstenite", &["web"]),
     ("tokio-util", &["app", "web"]),
     ("toml", &["cli", "media", "models"]),
     ("tracing", &[]),
