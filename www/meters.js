@@ -50,7 +50,7 @@ export class Meters {
   #facts(video) {
     const facts = [];
     if (video.width) facts.push(`${video.width} × ${video.height}`);
-    if (video.duration) facts.push(clock(video.duration));
+    if (video.duration) facts.push(`${video.duration_estimated ? '≈ ' : ''}${clock(video.duration)}`);
     const model = this.#models.find(({ name }) => name === video.model);
     if (video.model) facts.push(video.model);
     if (model) facts.push([model.provider, model.precision].filter(Boolean).join(' '));

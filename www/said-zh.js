@@ -8,7 +8,26 @@ export default [
     'The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file.',
     '该文件不是视频，请选择 MP4、MOV、MKV、WebM、AVI 或 MPEG-TS 文件。',
   ],
-  ['The file is a still picture, not a video: send it as an image.', '该文件是静态图片，不是视频。'],
+  [
+    'The file is a still picture, not a video: send it as an image, on the image page or by the image API.',
+    '该文件是静态图片，不是视频，请在图片页面或通过图片接口上传。',
+  ],
+  [
+    'The file is in the format {}, which this server does not read: convert it to an MP4 with H.264 and send that.',
+    '服务器不支持 {} 格式的文件，请转换为 H.264 编码的 MP4 后再上传。',
+  ],
+  [
+    'The video is in a format ({}) that this server does not decode: convert it to an MP4 with H.264 and send that.',
+    '服务器不支持 {} 格式的视频，请转换为 H.264 编码的 MP4 后再上传。',
+  ],
+  [
+    "The video's pictures are JPEGs of so many scans that no encoder writes them: convert it to H.264 and send that.",
+    '该视频的 JPEG 画面扫描次数异常，请转换为 H.264 后再上传。',
+  ],
+  [
+    "The server's decoders are held up by damaged videos: try again in a few minutes.",
+    '服务器的解码器被损坏的视频占用，请几分钟后重试。',
+  ],
   ['The file is a GIF animation, which is no video: convert it to MP4 and send that.', '该文件是 GIF 动图，请先转换为 MP4。'],
   [
     'The file has no picture, only sound (no video track): choose a file with pictures.',

@@ -201,7 +201,7 @@ function facts(video) {
   const { frames_done: done, frames_total: total } = video;
   const key = total && total !== done ? 'videos.frames.of' : 'videos.frames';
   const all = [t(key, { done: count(done ?? 0), total: count(total ?? 0) })];
-  if (video.duration) all.push(clock(video.duration));
+  if (video.duration) all.push(`${video.duration_estimated ? '≈ ' : ''}${clock(video.duration)}`);
   if (video.bytes) all.push(bytes(video.bytes));
   all.push(moment(video.created_at));
   return all.join(' · ');

@@ -17,6 +17,8 @@ use crate::{
 pub(super) trait FrameSource {
     /// As [`FileSource::next_frame`].
     fn next_frame(&mut self) -> Result<Option<Frame>>;
+    /// As [`FileSource::end`].
+    fn end(&self) -> f64;
     /// As [`FileSource::warning`].
     fn warning(&self) -> Option<String>;
 }
@@ -92,6 +94,10 @@ impl Backend for Real {
 impl FrameSource for FileSource {
     fn next_frame(&mut self) -> Result<Option<Frame>> {
         self.next_frame()
+    }
+
+    fn end(&self) -> f64 {
+        self.end()
     }
 
     fn warning(&self) -> Option<String> {

@@ -158,7 +158,11 @@ fn detect(jobs: &Jobs, video: &mut Video, cancel: &CancelToken) -> Result<Found>
         cancel.check()?;
         let Some(frame) = source.next_frame()? else {
             run.drain()?;
-            return Ok(if run.rejected { Found::Rejected } else { Found::Everything(source.warning()) });
+            if run.rejected {
+                return Ok(Found::Rejected);
+            }
+            (run.video.duration, run.video.duration_estimated) = (Some(source.end()), false);
+            return Ok(Found::Everything(source.warning()));
         };
         if frame.tag.frame < resume_at {
             continue;

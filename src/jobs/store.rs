@@ -172,7 +172,7 @@ impl Store {
     fn write_video(&self, video: &Video, from: &str) -> Result<Transition> {
         let sql = format!(
             "UPDATE videos SET state=?2, width=?3, height=?4, frames_total=?5, frames_done=?6, detect_fps=?7,
-             error=?8, warning=?9, finished_at=?10, attempts=?11 WHERE seq=?1 AND state IN ({from})"
+             error=?8, warning=?9, finished_at=?10, attempts=?11, duration=?12 WHERE seq=?1 AND state IN ({from})"
         );
         let changed = self
             .write()
@@ -190,6 +190,7 @@ impl Store {
                     video.warning,
                     video.finished_at,
                     video.attempts,
+                    video.duration,
                 ],
             )
             .map_err(explain)?;
@@ -294,17 +295,20 @@ fn connect(path: &Path) -> Result<Connection> {
 }
 
 fn video_of_row(row: &Row<'_>) -> rusqlite::Result<Video> {
+    let state = VideoState::parse(&row.get::<_, String>("state")?);
+    let duration: Option<f64> = row.get("duration")?;
     Ok(Video {
         id: row.get("id")?,
         seq: row.get("seq")?,
         name: row.get("name")?,
-        state: VideoState::parse(&row.get::<_, String>("state")?),
+        state,
         model: row.get("model")?,
         threshold: row.get("threshold")?,
         width: row.get("width")?,
         height: row.get("height")?,
         frame_rate: row.get("frame_rate")?,
-        duration: row.get("duration")?,
+        duration,
+        duration_estimated: duration.is_some() && state != VideoState::Done,
         frames_total: row.get::<_, Option<i64>>("frames_total")?.map(|n| n as u64),
         frames_done: row.get::<_, i64>("frames_done")? as u64,
         detect_fps: row.get("detect_fps")?,

@@ -62,8 +62,10 @@ pub struct Video {
     pub height: u32,
     /// Frames per second as a fraction, e.g. `30000/1001`; null where the file gives none.
     pub frame_rate: Option<String>,
-    /// Seconds.
+    /// Seconds: the end of the last frame once `done`; before, what the file says of itself, or null.
     pub duration: Option<f64>,
+    /// The last frame is not known yet, so that `duration` may still change.
+    pub duration_estimated: bool,
     /// An estimate until `done`, then exact.
     pub frames_total: Option<u64>,
     pub frames_done: u64,
@@ -100,6 +102,7 @@ impl Video {
             height: info.size.height,
             frame_rate: info.rate.map(|rate| rate.to_string()),
             duration: info.duration,
+            duration_estimated: info.duration.is_some(),
             frames_total: info.frames,
             frames_done: 0,
             detect_fps: None,

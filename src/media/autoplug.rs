@@ -9,29 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_video as gst_video;
 
-use crate::frame::Size;
-
-/// Containers that hold their media themselves; none of their demuxers opens another file or address.
-const CONTAINERS: &[&str] = &[
-    "video/quicktime",
-    "audio/x-m4a",
-    "application/x-3gp",
-    "video/x-matroska",
-    "audio/x-matroska",
-    "video/webm",
-    "audio/webm",
-    "video/x-msvideo",
-    "video/mpegts",
-    "video/mpeg",
-    "video/x-flv",
-    "video/x-ms-asf",
-    "application/ogg",
-    "video/ogg",
-    "application/mxf",
-    "video/x-dv",
-    "video/x-ivf",
-    "application/x-yuv4mpeg",
-];
+use super::{allowed, failures::Failures};
+use crate::{frame::Size, still::ScanCount};
 
 /// What was found in a file on the way.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +29,8 @@ pub struct Findings {
     pub samples: Option<String>,
     /// A picture larger than the limit.
     pub too_large: Option<Size>,
+    /// A JPEG of so many scans that decoding it is taken for an attack.
+    pub many_scans: bool,
     /// All streams are known.
     pub complete: bool,
 }
@@ -57,13 +38,15 @@ pub struct Findings {
 impl Findings {
     /// Nothing will ever come out of this file.
     pub fn hopeless(&self) -> bool {
-        self.too_large.is_some() || (!self.exposed && (self.refused.is_some() || self.encrypted || self.complete))
+        self.too_large.is_some()
+            || self.many_scans
+            || (!self.exposed && (self.refused.is_some() || self.encrypted || self.complete))
     }
 }
 
 /// Findings that GStreamer's threads write and the reader reads.
 #[derive(Clone, Default)]
-pub struct Watch(Arc<Mutex<Findings>>, Door);
+pub struct Watch(Arc<Mutex<Findings>>, Door, Failures);
 
 /// The caps name of what a live source gives (`application/x-rtp`), which no file may be.
 type Door = Option<&'static str>;
@@ -73,10 +56,15 @@ impl Watch {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The first error of an element in use, whether it came to the pipeline's bus or not.
+    pub fn failure(&self) -> Option<gst::glib::Error> {
+        self.2.first()
+    }
+
     /// Follows a `decodebin name=decode` and guards the converters behind it against pictures of more than
     /// `max_pixels`.
     pub fn attach(pipeline: &gst::Pipeline, max_pixels: u64, full_range: bool, door: Door) -> Self {
-        let watch = Self(Arc::default(), door);
+        let watch = Self(Arc::default(), door, Failures::default());
         if let Some(decode) = pipeline.by_name("decode") {
             watch.follow(&decode, pipeline.by_name("convert"), max_pixels);
             watch.prepare_decoders(&decode, full_range);
@@ -97,7 +85,8 @@ impl Watch {
         decode.connect("autoplug-select", false, |arguments| {
             let pad = arguments.get(1)?.get::<gst::Pad>().ok()?;
             let factory = arguments.get(3)?.get::<gst::ElementFactory>().ok()?;
-            let skip = factory.name() == "mpeg4videoparse" && keeps_packed_frames(&pad);
+            let name = factory.name();
+            let skip = !allowed::element(&name) || (name == "mpeg4videoparse" && keeps_packed_frames(&pad));
             choice(if skip { "skip" } else { "try" })
         });
         let watch = self.clone();
@@ -143,7 +132,7 @@ impl Watch {
         if self.1 == Some(name) && !behind_demuxer(pad) {
             return true;
         }
-        if CONTAINERS.contains(&name) && structure.get::<bool>("systemstream") != Ok(false) {
+        if allowed::CONTAINERS.contains(&name) && structure.get::<bool>("systemstream") != Ok(false) {
             return true;
         }
         match name.split('/').next() {
@@ -192,12 +181,16 @@ impl Watch {
         };
         let watch = self.clone();
         bin.connect_element_added(move |_, element| {
+            watch.2.listen(element);
             let class = element.factory().and_then(|factory| factory.metadata("klass").map(str::to_owned));
             let Some(pad) = element.static_pad("sink") else {
                 return;
             };
             if !class.is_some_and(|class| class.contains("Decoder") && class.contains("Video")) {
                 return;
+            }
+            if element.factory().is_some_and(|factory| factory.name() == "jpegdec") {
+                watch.limit_scans(&pad);
             }
             let lends = element.find_property("direct-rendering").is_some();
             if lends {
@@ -218,6 +211,25 @@ impl Watch {
                 }
                 gst::PadProbeReturn::Ok
             });
+        });
+    }
+
+    /// Stops JPEGs of too many scans in front of their decoder, which cannot be interrupted.
+    fn limit_scans(&self, pad: &gst::Pad) {
+        let watch = self.clone();
+        let count = Mutex::new(ScanCount::default());
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            let Some(bytes) = info.buffer().and_then(|buffer| buffer.map_readable().ok()) else {
+                return gst::PadProbeReturn::Ok;
+            };
+            if count.lock().unwrap_or_else(PoisonError::into_inner).is_excessive_with(&bytes) {
+                watch.lock().many_scans = true;
+            }
+            // As in `guard`, what was found stays: nothing more is decoded.
+            match watch.lock().many_scans {
+                true => gst::PadProbeReturn::Handled,
+                false => gst::PadProbeReturn::Ok,
+            }
         });
     }
 
@@ -250,6 +262,18 @@ impl Watch {
             None => gst::PadProbeReturn::Ok,
         });
     }
+}
+
+/// Lets the demuxer of an MPEG-TS in `decodebin name=decode` take times from the time stamps alone.
+pub fn ignore_clock(pipeline: &gst::Pipeline) {
+    let Some(decode) = pipeline.by_name("decode").and_then(|decode| decode.downcast::<gst::Bin>().ok()) else {
+        return;
+    };
+    decode.connect_element_added(|_, element| {
+        if element.factory().is_some_and(|factory| factory.name() == "tsdemux") {
+            element.set_property("ignore-pcr", true);
+        }
+    });
 }
 
 /// An answer to decodebin's `autoplug-select`.

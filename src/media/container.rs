@@ -5,11 +5,8 @@
 
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
-use super::moov::{self, Track};
+use super::{boxes, ebml, foreign, moov::Track, transport};
 use crate::{error::Result, fault};
-
-/// Outer boxes to walk at most: a fragmented day of video has some 90,000.
-const MOST_BOXES: usize = 1_000_000;
 
 /// How a container's time stamps become the seconds that a player shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +33,12 @@ pub struct Container {
     pub complete: Option<bool>,
     /// An MP4 without `moov`: nothing says where its pictures are.
     pub lacks_index: bool,
+    /// An MP4 with keys or encrypted samples: where no picture comes out of it, that is why.
+    pub protected: bool,
+    /// The container may state a duration; where false, what GStreamer says of one is a guess from what it read so far.
+    pub states_duration: bool,
+    /// An MPEG-TS whose clock references are to be left out of account (see `transport`).
+    pub sparse_clock: bool,
     /// How its frames' times count.
     pub times: Times,
     /// What an MP4's index says of its video track.
@@ -46,7 +49,8 @@ impl Container {
     /// Looks at a file.
     ///
     /// # Errors
-    /// [`crate::error::Kind::NotMedia`] for an empty file, otherwise what reading it gave.
+    /// [`crate::error::Kind::NotMedia`] for an empty file, [`crate::error::Kind::Unprocessable`] for a format that is not
+    /// read here, a still picture or an encrypted video, otherwise what reading it gave.
     pub fn look(path: &Path) -> Result<Self> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
@@ -56,32 +60,48 @@ impl Container {
         let mut head = [0; 4096];
         let got = file.read_at(&mut head, 0)?;
         let head = &head[..got];
-        let plain =
-            |mime, name, times| Self { mime, name, complete: None, lacks_index: false, track: Track::default(), times };
+        if let Some(name) = foreign::name(head) {
+            return Err(foreign::refusal(name));
+        }
+        let plain = Self::plain;
         Ok(match head {
-            [_, _, _, _, b'f', b't', b'y', b'p', ..] => boxes(&file, length, head.get(8..12) == Some(b"qt  ")),
+            [_, _, _, _, b'f', b't', b'y', b'p', ..] => {
+                boxes::look(&file, head, length, head.get(8..12) == Some(b"qt  "))?
+            }
             [_, _, _, _, kind @ ..]
                 if [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"].iter().any(|k| kind.starts_with(*k)) =>
             {
-                boxes(&file, length, true)
+                boxes::look(&file, head, length, true)?
             }
-            [0x1a, 0x45, 0xdf, 0xa3, ..] => ebml(head, length),
+            [0x1a, 0x45, 0xdf, 0xa3, ..] => ebml::look(&file, head, length),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', ..] => riff(&file, length),
             [b'F', b'L', b'V', ..] => plain("video/x-flv", Some("FLV"), Times::Stream),
             [b'O', b'g', b'g', b'S', ..] => plain("video/ogg", Some("Ogg"), Times::Stream),
             [0, 0, 1, 0xba, ..] => plain("video/mpeg", Some("MPEG-PS"), Times::Relative),
-            [0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, ..] => plain("video/x-ms-asf", Some("ASF"), Times::Stream),
-            _ if [(0, 188), (4, 192)]
-                .iter()
-                .any(|(at, step)| (0..3).all(|n| head.get(at + n * step) == Some(&0x47))) =>
-            {
-                plain("video/mp2t", Some("MPEG-TS"), Times::Relative)
-            }
-            _ => match raw(head) {
-                Some((mime, name)) => plain(mime, Some(name), Times::Counted),
-                None => plain("application/octet-stream", None, Times::Stream),
+            _ => match (transport::layout(head), raw(head)) {
+                (Some(layout), _) => Self {
+                    sparse_clock: transport::has_sparse_clock(&file, length, layout),
+                    ..plain("video/mp2t", Some("MPEG-TS"), Times::Relative)
+                },
+                (_, Some((mime, name))) => plain(mime, Some(name), Times::Counted),
+                _ => plain("application/octet-stream", None, Times::Stream),
             },
         })
+    }
+
+    /// A format of which nothing more is known.
+    fn plain(mime: &'static str, name: Option<&'static str>, times: Times) -> Self {
+        Self {
+            mime,
+            name,
+            complete: None,
+            lacks_index: false,
+            protected: false,
+            states_duration: true,
+            sparse_clock: false,
+            track: Track::default(),
+            times,
+        }
     }
 }
 
@@ -95,80 +115,6 @@ fn raw(head: &[u8]) -> Option<(&'static str, &'static str)> {
         [first, 1, ..] if matches!(first >> 1, 32..=35 | 39) => Some(("video/h265", "H.265")),
         _ => None,
     }
-}
-
-/// Walks the outer boxes of an ISO base media file (ISO/IEC 14496-12, 4.2).
-fn boxes(file: &File, length: u64, quicktime: bool) -> Container {
-    let (mut at, mut index, mut complete) = (0_u64, false, true);
-    let mut track = Track::default();
-    for _ in 0..MOST_BOXES {
-        let mut head = [0; 16];
-        let Ok(got) = file.read_at(&mut head, at) else {
-            break;
-        };
-        if got < 8 {
-            complete &= got == 0;
-            break;
-        }
-        let kind = &head[4..8];
-        index |= kind == b"moov" || kind == b"moof";
-        let size = match u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]])) {
-            0 => length - at,
-            1 => u64::from_be_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]]),
-            size => size,
-        };
-        // Junk after the last box (some cameras pad with zeros) is not a missing end.
-        if size < 8 || !kind.iter().all(|c| (0x20..0x7f).contains(c) || *c == 0xa9) {
-            break;
-        }
-        let start = at;
-        at = match at.checked_add(size) {
-            Some(next) if next <= length => next,
-            _ => {
-                complete = false;
-                break;
-            }
-        };
-        if kind == b"moov" {
-            track = moov::read(file, start + 8, at);
-        }
-        if at == length {
-            break;
-        }
-    }
-    let (mime, name) = if quicktime { ("video/quicktime", "QuickTime") } else { ("video/mp4", "MP4") };
-    Container { mime, name: Some(name), complete: Some(complete), lacks_index: !index, track, times: Times::Stream }
-}
-
-/// Compares the size that a Matroska segment announces with the file's (RFC 8794: an ID, then a length).
-fn ebml(head: &[u8], length: u64) -> Container {
-    let webm = head[..head.len().min(64)].windows(4).any(|w| w == b"webm");
-    let (mime, name) = if webm { ("video/webm", "WebM") } else { ("video/x-matroska", "Matroska") };
-    let announced = vint(&head[4..]).and_then(|(size, used)| {
-        let segment = 4 + used + usize::try_from(size?).ok()?;
-        let body = head.get(segment..)?.strip_prefix(&[0x18, 0x53, 0x80, 0x67])?;
-        let (size, used) = vint(body)?;
-        Some((segment + 4 + used) as u64 + size?)
-    });
-    Container {
-        mime,
-        name: Some(name),
-        complete: announced.map(|end| end <= length),
-        lacks_index: false,
-        track: Track::default(),
-        times: Times::Stamps,
-    }
-}
-
-/// A variable-length integer and the bytes it takes; the value is None when all bits are ones, "unknown".
-fn vint(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
-    let first = *bytes.first()?;
-    let used = first.leading_zeros() as usize + 1;
-    let mut value = u64::from(first) & (0xff_u64 >> used);
-    for byte in bytes.get(1..used)? {
-        value = value << 8 | u64::from(*byte);
-    }
-    Some(((value != (1_u64 << (7 * used)) - 1).then_some(value), used))
 }
 
 /// Walks the RIFF chunks of an AVI: one up to 1 GB, one more for each further (OpenDML).
@@ -189,12 +135,5 @@ fn riff(file: &File, length: u64) -> Container {
         // Many writers are off by the padding byte.
         complete = Some(at <= length + 1);
     }
-    Container {
-        mime: "video/x-msvideo",
-        name: Some("AVI"),
-        complete,
-        lacks_index: false,
-        track: Track::default(),
-        times: Times::Stream,
-    }
+    Container { complete, ..Container::plain("video/x-msvideo", Some("AVI"), Times::Stream) }
 }

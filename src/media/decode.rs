@@ -1,12 +1,15 @@
 //! A file's frames, one after the other, as the decoder left them.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 
 use super::{
-    Limits, Rate, Template, Value,
+    Limits, Rate, Template, Value, autoplug,
     container::{Container, Times},
     running::Running,
     sample, verdict,
@@ -49,7 +52,10 @@ pub struct FileSource {
     clock: Clock,
     damage: Option<f64>,
     ended: bool,
-    max_pixels: u64,
+    limits: Limits,
+    /// The file, as long as it may be read in another way where this one ends early.
+    again: Option<PathBuf>,
+    cancel: CancelToken,
 }
 
 impl FileSource {
@@ -73,14 +79,20 @@ impl FileSource {
         if container.lacks_index {
             return Err(verdict::no_index());
         }
-        let name = if container.complete == Some(false) { "file-cut" } else { "file" };
-        let pipeline = Template::get(name)?.build(&[("location", Value::Str(utf8(path)?))])?;
-        let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Playing)?;
-        run.set_cancel(cancel.clone());
-        let Some(first) = run.pull()? else {
+        let cut = container.complete == Some(false);
+        let mut again = cut.then(|| path.to_owned());
+        let mut run = start(if cut { "file-cut" } else { "file" }, path, &container, limits, cancel)?;
+        let mut first = run.pull();
+        if !matches!(first, Ok(Some(_)))
+            && let Some(path) = again.take()
+        {
+            run = start("file", &path, &container, limits, cancel)?;
+            first = run.pull();
+        }
+        let Some(first) = first? else {
             return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
         };
-        let duration = run.duration().filter(|_| container.name.is_some());
+        let duration = run.duration().filter(|_| container.name.is_some() && container.states_duration);
         run.check_duration(duration.unwrap_or(0.0))?;
         let rate =
             first.caps().and_then(|caps| gst_video::VideoInfo::from_caps(caps).ok()).and_then(|video| rate_of(&video));
@@ -108,12 +120,19 @@ impl FileSource {
             clock,
             damage: None,
             ended: false,
-            max_pixels: limits.max_pixels,
+            limits: limits.clone(),
+            again,
+            cancel: cancel.clone(),
         })
     }
 
     pub fn info(&self) -> &MediaInfo {
         &self.info
+    }
+
+    /// Where the last frame that was given ends, in seconds: after the end, the video's duration.
+    pub fn end(&self) -> f64 {
+        (self.clock.end() * 1e6).round() / 1e6
     }
 
     /// The next frame, None at the end. Times rise strictly. Blocks while the decoder works, for the stall
@@ -130,11 +149,16 @@ impl FileSource {
         if self.ended {
             return Ok(None);
         }
-        let Some(sample) = self.run.pull()? else {
+        let sample = match self.run.pull()? {
+            Some(sample) => Some(sample),
+            None => self.go_on_in_another_way(),
+        };
+        let Some(sample) = sample else {
             self.ended = true;
-            return match self.run.found().too_large {
-                Some(_) => Err(verdict::refusal(&self.container, &self.run.found(), self.run.error(), self.max_pixels)),
-                None => Ok(None),
+            let found = self.run.found();
+            return match found.too_large.is_some() || found.many_scans {
+                true => Err(verdict::refusal(&self.container, &found, self.run.error(), self.limits.max_pixels)),
+                false => Ok(None),
             };
         };
         let flags = sample.buffer().map_or(gst::BufferFlags::empty(), |buffer| buffer.flags());
@@ -144,6 +168,23 @@ impl FileSource {
         }
         self.run.check_duration(frame.tag.time)?;
         Ok(Some(frame))
+    }
+
+    /// The frame after those that were given, from a pipeline that pulls: one that is pushed gives more of most files whose
+    /// end is missing, but not of all. None where there is none.
+    fn go_on_in_another_way(&mut self) -> Option<gst::Sample> {
+        let path = self.again.take()?;
+        let found = self.run.found();
+        if found.too_large.is_some() || found.many_scans {
+            return None;
+        }
+        let mut run = start("file", &path, &self.container, &self.limits, &self.cancel).ok()?;
+        for _ in 0..self.clock.frame {
+            run.pull().ok()??;
+        }
+        let next = run.pull().ok()??;
+        self.run = run;
+        Some(next)
     }
 
     /// After the end: why frames may be missing or look wrong, for a person.
@@ -169,6 +210,17 @@ impl FileSource {
         self.damage
             .map(|time| format!("The file is damaged around {time:.1} s: some frames may be missing or look wrong."))
     }
+}
+
+/// Starts the pipeline of that name on a file.
+fn start(name: &str, path: &Path, container: &Container, limits: &Limits, cancel: &CancelToken) -> Result<Running> {
+    let pipeline = Template::get(name)?.build(&[("location", Value::Str(utf8(path)?))])?;
+    if container.sparse_clock {
+        autoplug::ignore_clock(&pipeline);
+    }
+    let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Playing)?;
+    run.set_cancel(cancel.clone());
+    Ok(run)
 }
 
 /// Gives frames their number and time.

@@ -1,9 +1,14 @@
 //! GStreamer lives here and nowhere else: pipelines as data, decoding, encoding, JPEG pictures, live sources.
 
+mod allowed;
 mod autoplug;
+mod boxes;
 mod container;
 mod decode;
+mod ebml;
 mod encode;
+mod failures;
+mod foreign;
 mod jpeg;
 mod live;
 mod lockstep;
@@ -15,7 +20,9 @@ mod pushed;
 mod running;
 mod sample;
 mod shape;
+mod stopping;
 mod template;
+mod transport;
 mod verdict;
 mod webrtc;
 
@@ -32,6 +39,7 @@ pub use mend::mend_avi;
 pub use network::{NetworkRules, NetworkSource, StreamAddress, cameras_are_gone};
 pub use pictures::{FilePictures, Picture};
 pub use pushed::{PushedSource, Pusher, pushed};
+pub use stopping::stuck_pipelines;
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 pub use webrtc::{Channel, OnMessage, WebRtcOptions, WebRtcSource};
 

@@ -9,6 +9,11 @@ use super::Rate;
 const MOST_BOXES: usize = 1000;
 /// A sample description is some hundred bytes long.
 const LONGEST_DESCRIPTION: u64 = 64 * 1024;
+/// PIFF 1.1, 5.3: a protection system's header, and the encryption of samples.
+const PIFF: [[u8; 16]; 2] = [
+    [0xd0, 0x8a, 0x4f, 0x18, 0x10, 0xf3, 0x4a, 0x82, 0xb6, 0xc8, 0x32, 0xd8, 0xab, 0xa1, 0x83, 0xd3],
+    [0xa2, 0x39, 0x4f, 0x52, 0x5a, 0x9b, 0x4f, 0x14, 0xa2, 0x44, 0x6c, 0x42, 0x7c, 0x64, 0x8d, 0xf4],
+];
 /// Bytes of a visual sample entry before its own boxes, after its box header.
 const VISUAL_ENTRY: usize = 78;
 
@@ -21,6 +26,8 @@ pub struct Track {
     pub seconds: Option<f64>,
     /// The colour box says that luma spans 0 to 255.
     pub full_range: bool,
+    /// Its samples are encrypted (ISO/IEC 23001-7, and PIFF before it).
+    pub encrypted: bool,
 }
 
 impl Track {
@@ -56,6 +63,7 @@ pub fn read(file: &File, start: u64, end: u64) -> Track {
                 .filter(|n| *n > 0),
             seconds: find(file, media, b"mdhd").and_then(|header| seconds(file, header)),
             full_range: find(file, table, b"stsd").and_then(|span| full_range(file, span)).unwrap_or(false),
+            encrypted: find(file, table, b"stsd").and_then(|span| encrypted(file, span)).unwrap_or(false),
         })
     };
     let tracks = children(file, Span { start, end }).filter(|(kind, _)| kind == b"trak");
@@ -63,6 +71,18 @@ pub fn read(file: &File, start: u64, end: u64) -> Track {
     let first = tracks.peek().copied().unwrap_or_default();
     // A lone frame before a video is its cover.
     tracks.find(|track| track.frames != Some(1)).unwrap_or(first)
+}
+
+/// Does the index or fragment whose contents lie from `start` to `end` hold keys of a protection system, or say how
+/// samples are encrypted?
+pub fn has_protection(file: &File, start: u64, end: u64) -> bool {
+    let protects = |(kind, span): ([u8; 4], Span)| match &kind {
+        b"pssh" | b"senc" => true,
+        b"uuid" => bytes(file, span.start).is_some_and(|id: [u8; 16]| PIFF.contains(&id)),
+        _ => false,
+    };
+    children(file, Span { start, end })
+        .any(|(kind, span)| protects((kind, span)) || (&kind == b"traf" && children(file, span).any(protects)))
 }
 
 /// A media header's duration in seconds.
@@ -101,6 +121,15 @@ fn children(file: &File, parent: Span) -> impl Iterator<Item = ([u8; 4], Span)> 
 fn bytes<const N: usize>(file: &File, at: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     file.read_exact_at(&mut bytes, at).ok().map(|()| bytes)
+}
+
+/// Is the first sample description one of encrypted video? The entry is then called `encv`, and its `sinf` box names the
+/// scheme: `cenc`, `cens`, `cbc1`, `cbcs` or `piff`.
+fn encrypted(file: &File, descriptions: Span) -> Option<bool> {
+    let entry = Span { start: descriptions.start + 8, end: descriptions.end };
+    let (kind, entry) = children(file, entry).next()?;
+    let own = Span { start: entry.start.checked_add(VISUAL_ENTRY as u64)?, end: entry.end };
+    Some(&kind == b"encv" || find(file, own, b"sinf").is_some())
 }
 
 /// The range flag of a `colr` box of type `nclx` in the first sample description.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gstreamer as gst;
 
 use super::{
-    Limits, Template, Value,
+    Limits, Template, Value, autoplug,
     container::{Container, Times},
     decode::{RAW_RATE, origin, stamp, utf8},
     running::Running,
@@ -59,6 +59,9 @@ impl FilePictures {
             .build();
         let pipeline =
             Template::get("pictures")?.build(&[("location", Value::Str(utf8(path)?)), ("size", Value::Caps(size))])?;
+        if container.sparse_clock {
+            autoplug::ignore_clock(&pipeline);
+        }
         let mut run = Running::start(pipeline, limits, container.track.full_range, gst::State::Paused)?;
         if !run.preroll()? {
             return Err(verdict::refusal(&container, &run.found(), run.error(), limits.max_pixels));
@@ -67,7 +70,9 @@ impl FilePictures {
         let origin = run.prerolled().map_or(0.0, |first| origin(&first, times));
         // Without times nothing can be found by time: such a stream is played from its start. So is what lies near it,
         // because a jump to before the first frame of an MPEG-TS loses the second.
-        let start = if times == Times::Counted || from < NEAR { 0.0 } else { origin + from - LEAD };
+        // Nor can tsdemux jump by a clock that is left out of account.
+        let start =
+            if times == Times::Counted || container.sparse_clock || from < NEAR { 0.0 } else { origin + from - LEAD };
         run.play_from(start)?;
         Ok(Self { run, times, origin, from, count: 0 })
     }

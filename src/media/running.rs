@@ -8,6 +8,7 @@ use gstreamer_app as gst_app;
 use super::{
     Limits,
     autoplug::{Findings, Watch},
+    stopping,
 };
 use crate::{
     cancel::CancelToken,
@@ -22,7 +23,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The first picture of a file: longer than this is a stall whatever the limit says.
 const OPEN: Duration = Duration::from_secs(15);
 
-/// A running pipeline with an `appsink name=sink`; dropping it stops its threads and closes its files.
+/// A running pipeline with an `appsink name=sink`; dropping it stops its threads and closes its files, or leaves that to
+/// a thread where a decoder cannot be interrupted.
 pub struct Running {
     pipeline: gst::Pipeline,
     bus: gst::Bus,
@@ -40,9 +42,7 @@ pub struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.bus.set_flushing(true);
-        if self.pipeline.set_state(gst::State::Null).is_err() {
-            tracing::warn!("a pipeline did not stop");
-        }
+        stopping::stop(self.pipeline.clone());
     }
 }
 
@@ -51,8 +51,10 @@ impl Running {
     /// spans 0 to 255.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Internal`] when the pipeline has no appsink or does not start.
+    /// [`crate::error::Kind::Internal`] when the pipeline has no appsink or does not start,
+    /// [`crate::error::Kind::Unavailable`] while too many pipelines cannot be stopped.
     pub fn start(pipeline: gst::Pipeline, limits: &Limits, full_range: bool, state: gst::State) -> Result<Self> {
+        stopping::check_room()?;
         let sink = pipeline
             .by_name("sink")
             .and_then(|sink| sink.downcast::<gst_app::AppSink>().ok())
@@ -183,6 +185,9 @@ impl Running {
                 gst::MessageView::Tag(message) => self.tags.make_mut().insert(&message.tags(), gst::TagMergeMode::Keep),
                 _ => {}
             }
+        }
+        if self.error.is_none() {
+            self.error = self.watch.failure();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use gstreamer as gst;
 
-use super::{autoplug::Findings, container::Container};
+use super::{allowed, autoplug::Findings, container::Container, foreign};
 use crate::{
     error::{Error, Kind},
     fault,
@@ -44,10 +44,22 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
              scale it down and try again."
         );
     }
-    if found.encrypted {
+    if found.many_scans {
         return fault!(
             Unprocessable,
-            "The video is encrypted (DRM): the server cannot see its pictures. Send an unprotected copy."
+            "The video's pictures are JPEGs of so many scans that no encoder writes them: convert it to H.264 and send \
+             that."
+        );
+    }
+    if found.encrypted || container.protected {
+        return encrypted();
+    }
+    if let Some(codec) = found.undecodable.as_deref().filter(|codec| !allowed::decoded(codec)) {
+        return fault!(
+            Unprocessable,
+            "The video is in a format ({}) that this server does not decode: convert it to an MP4 with H.264 and send \
+             that.",
+            codec_name(codec)
         );
     }
     if let Some(codec) = &found.undecodable {
@@ -69,7 +81,10 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
             );
         }
         if kind.starts_with("image/") {
-            return fault!(Unprocessable, "The file is a still picture, not a video: send it as an image.");
+            return still_picture();
+        }
+        if kind == "application/mxf" {
+            return foreign::refusal("MXF");
         }
         return fault!(NotMedia, "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file.");
     }
@@ -99,6 +114,19 @@ fn words(container: &Container, found: &Findings, limit: u64) -> Error {
         return fault!(Unprocessable, "The file is damaged or incomplete: no video track could be found in it.");
     }
     fault!(NotMedia, "The file is not a video: choose an MP4, MOV, MKV, WebM, AVI or MPEG-TS file.")
+}
+
+/// A picture that was sent as a video.
+pub fn still_picture() -> Error {
+    fault!(
+        Unprocessable,
+        "The file is a still picture, not a video: send it as an image, on the image page or by the image API."
+    )
+}
+
+/// A video whose samples are encrypted.
+pub fn encrypted() -> Error {
+    fault!(Unprocessable, "The video is encrypted (DRM): the server cannot see its pictures. Send an unprotected copy.")
 }
 
 /// An MP4 without `moov`.

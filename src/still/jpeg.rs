@@ -4,7 +4,7 @@ use super::{Flaw, Outside, big16, exif, size};
 
 /// A picture may be refined so many times before it is taken for an attack: each scan costs a pass over all of its
 /// pixels and only some bytes. Encoders write about ten.
-const MOST_SCANS: usize = 64;
+pub(super) const MOST_SCANS: usize = 64;
 
 pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
     let (mut at, mut orientation, mut unusual, mut header) = (2, 1, None, None);

@@ -8,9 +8,11 @@ mod heif;
 mod jpeg;
 mod other;
 mod png;
+mod scans;
 mod tiff;
 mod webp;
 
+pub use scans::ScanCount;
 pub use tiff::as_stored;
 
 use crate::{error::Result, fault, frame::Size};

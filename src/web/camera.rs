@@ -4,12 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use warp::{
-    Filter,
-    filters::BoxedFilter,
-    reply::Response,
-    ws::Message,
-};
+use warp::{Filter, filters::BoxedFilter, reply::Response, ws::Message};
 
 use super::{
     Web, blocking,

@@ -7,12 +7,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tokio::time::Instant;
-use warp::{
-    Filter,
-    filters::BoxedFilter,
-    reply::Response,
-    ws::Message,
-};
+use warp::{Filter, filters::BoxedFilter, reply::Response, ws::Message};
 
 use super::{
     Web, blocking,
@@ -78,11 +73,7 @@ struct Viewer {
 
 impl Viewer {
     /// Until the end of the video, of the server or of the viewer; None when the viewer is gone.
-    async fn follow(
-        &mut self,
-        mut changes: Following,
-        incoming: &mut Incoming,
-    ) -> Option<Goodbye> {
+    async fn follow(&mut self, mut changes: Following, incoming: &mut Incoming) -> Option<Goodbye> {
         let shutdown = self.web.shutdown.clone();
         let mut pinged = Instant::now();
         loop {

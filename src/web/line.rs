@@ -139,7 +139,8 @@ mod tests {
             let body = worded.split("\r\n\r\n").nth(1).expect("a body");
             assert_eq!(length, Some(body.len().to_string().as_str()));
         }
-        for other in ["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 404 Not Found\r\ncontent-length: 9\r\n\r\n"]
+        for other in
+            ["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 404 Not Found\r\ncontent-length: 9\r\n\r\n"]
         {
             assert_eq!(refusal(other.as_bytes(), (5, 200)), None, "{other}");
         }

@@ -29,8 +29,8 @@ use warp::{
 };
 
 use super::{
-    line::Line,
     limits::{Activity, Exchange, IDLE, ResponseBody, Shares},
+    line::Line,
     pages, problem,
     visitor::Proxies,
 };

@@ -7,8 +7,8 @@ use utoipa::{
 };
 
 use super::{
-    access::session, camera, detections, events, health, images, models, openapi_details, pictures, problem, recordings,
-    stream_events, stream_pictures, streams, upload, videos, whip,
+    access::session, camera, detections, events, health, images, models, openapi_details, pictures, problem,
+    recordings, stream_events, stream_pictures, streams, upload, videos, whip,
 };
 
 #[derive(OpenApi)]

@@ -182,7 +182,10 @@ mod tests {
         assert_eq!(allowed("/api/models").as_deref(), Some("GET, HEAD"));
         assert_eq!(allowed("/api/videos/7d0a").as_deref(), Some("DELETE, GET, HEAD"));
         assert_eq!(allowed("/api/videos/7d0a/cancel").as_deref(), Some("POST"));
-        assert!(allowed("/api/streams/whip").is_some_and(|methods| methods.contains("OPTIONS, POST") || methods.contains("POST")));
+        assert!(
+            allowed("/api/streams/whip")
+                .is_some_and(|methods| methods.contains("OPTIONS, POST") || methods.contains("POST"))
+        );
         for unknown in ["/", "/api", "/api/videos/", "/api/videos/a/b", "/api/nothing"] {
             assert_eq!(allowed(unknown), None, "{unknown}");
         }
@@ -203,7 +206,8 @@ mod tests {
         let operations = document["paths"].as_object().into_iter().flatten().flat_map(|(_, path)| path.as_object());
         for (_, operation) in operations.flatten() {
             for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-                let kinds: Vec<_> = response["content"].as_object().into_iter().flatten().map(|(kind, _)| kind).collect();
+                let kinds: Vec<_> =
+                    response["content"].as_object().into_iter().flatten().map(|(kind, _)| kind).collect();
                 assert_eq!(status.as_str() >= "400", kinds == [PROBLEM], "{operation}");
             }
         }

@@ -6,16 +6,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::Deserialize;
-use tokio::{
-    runtime::Handle,
-    sync::{mpsc, watch},
-};
-use warp::{
-    Filter,
-    filters::BoxedFilter,
-    reply::Response,
-    ws::Message,
-};
+use tokio::{runtime::Handle, sync::mpsc};
+use warp::{Filter, filters::BoxedFilter, reply::Response, ws::Message};
 
 use super::{
     Web, blocking,
@@ -28,7 +20,7 @@ use super::{
 use crate::{
     error::Result,
     fault,
-    jobs::{FrameRow, Snapshot, Video, VideoState},
+    jobs::{Following, FrameRow, Video, VideoState},
     media::{FilePictures, Picture},
 };
 
@@ -187,7 +179,7 @@ fn wait_for_row(
     web: &Web,
     video: &Video,
     number: u64,
-    (changes, wants): (&mut watch::Receiver<Snapshot>, &mpsc::Receiver<()>),
+    (changes, wants): (&mut Following, &mpsc::Receiver<()>),
     runtime: &Handle,
 ) -> Result<Option<FrameRow>> {
     loop {

@@ -33,7 +33,9 @@ impl Query {
         let Some(text) = self.text(name) else { return Ok(None) };
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let count = digits.then(|| text.parse().unwrap_or(u64::MAX)).filter(|count| *count >= least);
-        count.map(Some).ok_or_else(|| fault!(BadRequest, "`{name}` must be a whole number from {least} on, not `{text}`."))
+        count
+            .map(Some)
+            .ok_or_else(|| fault!(BadRequest, "`{name}` must be a whole number from {least} on, not `{text}`."))
     }
 
     /// How many items of a list are asked for: 50 unless said, 200 at most.

@@ -104,8 +104,12 @@ mod tests {
         assert!(!http1(&[("host", "box:8080")]) && !http1(&[("host", "[::1]:80")]));
         assert!(http1(&[]) && http1(&[("host", "a"), ("host", "a")]) && http1(&[("host", "a b")]));
         assert!(http1(&[("host", "a"), ("origin", "http://a"), ("origin", "http://b")]));
-        assert!(!refused(Version::HTTP_10, "/", &[]) && refused(Version::HTTP_10, "/", &[("host", "a"), ("host", "b")]));
-        assert!(!refused(Version::HTTP_2, "https://a/", &[]) && !refused(Version::HTTP_2, "https://a/", &[("host", "a")]));
+        assert!(
+            !refused(Version::HTTP_10, "/", &[]) && refused(Version::HTTP_10, "/", &[("host", "a"), ("host", "b")])
+        );
+        assert!(
+            !refused(Version::HTTP_2, "https://a/", &[]) && !refused(Version::HTTP_2, "https://a/", &[("host", "a")])
+        );
         assert!(refused(Version::HTTP_2, "https://a/", &[("host", "b")]));
         assert!(!http1(&[("host", "a"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")]));
         for key in ["", "dGhlIHNhbXBsZQ==", "dGhlIHNhbXBsZSBub25jZQ", "not base64 at all 000000"] {

@@ -4,12 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
-use warp::{
-    Filter,
-    filters::BoxedFilter,
-    reply::Response,
-    ws::Message,
-};
+use warp::{Filter, filters::BoxedFilter, reply::Response, ws::Message};
 
 use super::{
     Web, blocking,

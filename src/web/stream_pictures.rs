@@ -5,12 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use warp::{
-    Filter,
-    filters::BoxedFilter,
-    reply::Response,
-    ws::Message,
-};
+use warp::{Filter, filters::BoxedFilter, reply::Response, ws::Message};
 
 use super::{
     Web,

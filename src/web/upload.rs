@@ -215,9 +215,13 @@ async fn finish<B: Buf>(
     if bytes == 0 {
         return Err(fault!(NotMedia, "The upload is empty: choose a video file."));
     }
-    let _probe = web.probes.acquire().await.map_err(|error| Error::internal("The server is stopping.", error))?;
+    let probe = web.probes.clone().acquire_owned().await;
+    let probe = probe.map_err(|error| Error::internal("The server is stopping.", error))?;
     let jobs = web.jobs.clone();
     let video = blocking(move || {
+        // Held as long as the file is looked into, even where the uploader has gone; opening a file ends in time whatever
+        // it holds.
+        let _probe = probe;
         let info = FileSource::open(&id, &part.0, &jobs.settings().limits)?.info().clone();
         jobs.add_video(Video::new(id, clean_name(&name), wish.model, wish.threshold, bytes, info))
     })

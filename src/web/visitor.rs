@@ -39,7 +39,9 @@ impl Proxies {
     pub fn visitor(&self, peer: IpAddr, tls: bool, headers: &HeaderMap) -> Visitor {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
-            if peer.is_loopback() && headers.contains_key("x-forwarded-for") && !self.warned.swap(true, Ordering::Relaxed)
+            if peer.is_loopback()
+                && headers.contains_key("x-forwarded-for")
+                && !self.warned.swap(true, Ordering::Relaxed)
             {
                 tracing::warn!(
                     "X-Forwarded-For from {peer} is not believed: behind a reverse proxy on this machine, give \

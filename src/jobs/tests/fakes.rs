@@ -157,6 +157,10 @@ impl FrameSource for FakeSource {
         Ok(Some(frame(self.next - 1)))
     }
 
+    fn end(&self) -> f64 {
+        self.next as f64 / 25.0
+    }
+
     fn warning(&self) -> Option<String> {
         None
     }

@@ -21,6 +21,7 @@ mod tls;
 mod web;
 
 pub use address::StreamAddress;
+pub(super) use goodbyes::Goodbye;
 pub use goodbyes::cameras_are_gone;
 pub use rules::NetworkRules;
 pub use source::NetworkSource;

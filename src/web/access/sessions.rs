@@ -141,8 +141,7 @@ mod tests {
     fn the_list_is_bounded() {
         let folder = tempfile::tempdir().expect("a folder");
         let sessions = Sessions::open("secret", "token", folder.path().join("sessions"));
-        let full: HashMap<Hash, u64> =
-            (0..MOST as u64).map(|n| (sessions.hash(&n.to_string()), 1000 + n)).collect();
+        let full: HashMap<Hash, u64> = (0..MOST as u64).map(|n| (sessions.hash(&n.to_string()), 1000 + n)).collect();
         *sessions.lock() = full;
         let id = sessions.start(1, 9000).expect("a session");
         assert_eq!(sessions.lock().len(), MOST);
