@@ -250,7 +250,7 @@ async fn keep_retention(jobs: Arc<Jobs>) {
     loop {
         ticks.tick().await;
         let jobs = jobs.clone();
-        match tokio::task::spawn_blocking(move || jobs.apply_retention()).await {
+        match tokio::task::spawn_blocking(move || jobs.keep_up()).await {
             Ok(Err(error)) => tracing::warn!(error = %error.full(), "retention failed"),
             Err(error) => tracing::warn!(%error, "retention failed"),
             Ok(Ok(_)) => {}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Following, Jobs, Transition, Video, VideoState,
     lanes::{Kind, Work},
-    now,
+    now, suspects,
 };
 use crate::{
     cancel::{CancelToken, Reason},
@@ -75,7 +75,7 @@ impl Jobs {
         let again = matches!(video.state, VideoState::Failed | VideoState::Cancelled);
         let before = video.state;
         video.state = VideoState::Queued;
-        (video.error, video.warning, video.finished_at, video.attempts) = (None, None, None, 0);
+        (video.error, video.warning, video.finished_at) = (None, None, None);
         if !again || self.store.requeue_video(&video)? == Transition::Rejected {
             return Err(fault!(
                 Conflict,
@@ -83,6 +83,7 @@ impl Jobs {
                 before.as_str()
             ));
         }
+        self.trials.forgive(&self.store, &suspects::video(id));
         self.hub.publish_video(&video);
         place.fill(id.to_owned());
         self.dispatch();
@@ -97,9 +98,7 @@ impl Jobs {
         let _claim = self.claims.claim(id);
         let recordings = self.store.recordings_of(id)?;
         self.interrupt(&Work::Video(id.to_owned()), Reason::Deleted, || {
-            if !self.store.delete_video(id)? {
-                return Err(no_video());
-            }
+            self.forget_video(id)?;
             self.hub.remove(id);
             Ok(())
         })?;
@@ -111,7 +110,9 @@ impl Jobs {
             }
         }
         self.dispatch();
-        self.files.remove_video(id)
+        let removed = self.files.remove_video(id);
+        self.start_purge();
+        removed
     }
 
     /// Takes work out of the line and does `act`, which stores and announces that it ends, while its thread stores and

@@ -6,11 +6,12 @@ use std::{
 };
 
 use super::{
-    FrameRow, Jobs, Transition, Video, VideoState,
+    Activity, FrameRow, Jobs, Transition, Video, VideoState,
     backend::InFlight,
     now,
     queue::words,
     retry::{until_read, until_stored},
+    suspects,
 };
 use crate::{
     cancel::{CancelToken, Reason},
@@ -31,17 +32,16 @@ const RATE_SPAN: Duration = Duration::from_secs(3);
 
 /// Works on video `id` until its end, an error, or until it is cancelled.
 pub(super) fn run(jobs: &Jobs, id: &str, cancel: &CancelToken) {
+    let Some(activity) = jobs.trials.enter(&jobs.store, suspects::video(id), &|| cancel.is_cancelled()) else { return };
     let Some(mut video) = load(jobs, id, cancel) else { return };
     let begun = (Instant::now(), video.frames_done);
     video.state = VideoState::Running;
-    video.attempts += 1;
     let outcome = match put(jobs, &video, cancel) {
-        Ok(Some(Transition::Stored)) => detect(jobs, &mut video, cancel),
+        Ok(Some(Transition::Stored)) => detect(jobs, &mut video, cancel, &activity),
         // Cancelled or deleted before it began.
         Ok(Some(Transition::Rejected) | None) => return,
         Err(error) => Err(error),
     };
-    video.attempts = 0;
     match outcome {
         _ if cancel.is_cancelled() => return put_away(jobs, &video, cancel),
         Ok(Found::Everything(warning)) => {
@@ -61,6 +61,7 @@ pub(super) fn run(jobs: &Jobs, id: &str, cancel: &CancelToken) {
             video.error = Some(words(&error));
         }
     }
+    activity.finish();
     finish(jobs, video, cancel);
 }
 
@@ -95,8 +96,7 @@ fn finish(jobs: &Jobs, mut video: Video, cancel: &CancelToken) {
     }
 }
 
-/// At shutdown the state stays `running`, and a start that was ended in order is no sign of a file that brings the process
-/// down. Cancelled and deleted videos were stored by who cancelled or deleted them.
+/// At shutdown the state stays `running`. Cancelled and deleted videos were stored by who cancelled or deleted them.
 fn put_away(jobs: &Jobs, video: &Video, cancel: &CancelToken) {
     if cancel.reason() == Some(Reason::Shutdown)
         && let Err(error) = jobs.store.update_video(video)
@@ -139,12 +139,13 @@ enum Found {
     Rejected,
 }
 
-fn detect(jobs: &Jobs, video: &mut Video, cancel: &CancelToken) -> Result<Found> {
+fn detect(jobs: &Jobs, video: &mut Video, cancel: &CancelToken, activity: &Activity<'_>) -> Result<Found> {
     let model = jobs.backend.detector(&video.model)?;
     let mut source = jobs.backend.open(&video.id, &jobs.files.source(&video.id), cancel)?;
     let mut run = Run {
         jobs,
         cancel,
+        activity,
         in_flight: VecDeque::new(),
         rows: Vec::new(),
         committed: Instant::now(),
@@ -187,6 +188,7 @@ struct Sent {
 struct Run<'a> {
     jobs: &'a Jobs,
     cancel: &'a CancelToken,
+    activity: &'a Activity<'a>,
     video: &'a mut Video,
     /// In the order of the frames.
     in_flight: VecDeque<Sent>,
@@ -229,10 +231,14 @@ impl Run<'_> {
     /// Stores first, announces then.
     fn commit(&mut self) -> Result<()> {
         let Some(last) = self.rows.last() else { return Ok(()) };
-        let (done, jobs, cancel) = (last.frame + 1, self.jobs, self.cancel);
+        let (done, jobs, cancel, activity) = (last.frame + 1, self.jobs, self.cancel, self.activity);
         // As it was announced last; the store itself is at most as far.
         let video = self.video.clone();
-        let attempt = || cancel.unless_cancelled(|| self.store_and_announce(done));
+        let attempt = || {
+            activity.pause_point(&|| cancel.is_cancelled());
+            // Rows leave as much of the disk free as uploads do.
+            cancel.unless_cancelled(|| jobs.check_disk().and_then(|()| self.store_and_announce(done)))
+        };
         until_stored("store detections", &video.id, cancel, attempt, |error| {
             announce_wait(jobs, &video, error, cancel);
         })?;
@@ -246,6 +252,7 @@ impl Run<'_> {
         }
         self.jobs.meter.frames_detected.inc_by(self.rows.len() as u64);
         self.video.frames_done = frames_done;
+        self.activity.progress(frames_done);
         self.rows.clear();
         self.committed = Instant::now();
         self.marks.push_back((self.committed, self.video.frames_done));

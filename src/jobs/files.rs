@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! sightglass.db     the store            lock         held by the one process that uses the folder
+//! reserve           room for deleting    unclean      there while the process runs: it crashed if it is there at a start
 //! uploads/ID.part   half uploads         videos/ID/   source, recording-ID.avi
 //! uploads/ID.gone   videos that are being removed
 //! recordings/       ID.avi of live streams
@@ -12,7 +13,9 @@
 
 use std::{
     fs::{self, File},
+    io::ErrorKind,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::KeptPictures;
@@ -22,23 +25,36 @@ use crate::{
     media::Format,
 };
 
+/// Bytes of the file `reserve`, which is removed to make room for what deleting writes.
+const RESERVE: u64 = 4 << 20;
+/// With fewer bytes free at the start the reserve is removed, so that the store finds room to open.
+const LEAST_FREE: u64 = 1 << 20;
+
 /// The data folder, locked for this process.
 pub struct Files {
     /// Annotated pictures.
     pub kept: KeptPictures,
     root: PathBuf,
-    _lock: File,
+    lock: File,
+    last_used: Option<SystemTime>,
+    crashed: bool,
 }
 
 impl Files {
-    /// Makes the folder if it is not there, locks it and removes half uploads.
+    /// Makes the folder if it is not there, locks it and removes half uploads. Works on a full disk, if the folder has been
+    /// used before.
     ///
     /// # Errors
     /// The folder cannot be written, or another process uses it.
     pub fn open(root: &Path) -> Result<Self> {
         let explain = |error| Error::internal(format!("Cannot use the data folder {}.", root.display()), error);
+        let is_new = !root.exists();
         fs::create_dir_all(root).map_err(explain)?;
-        let lock = File::create(root.join("lock")).map_err(explain)?;
+        if is_new && let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_folder(parent).map_err(explain)?;
+        }
+        let path = root.join("lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(explain)?;
         lock.try_lock().map_err(|_| {
             fault!(
                 Internal,
@@ -46,17 +62,72 @@ impl Files {
                 root.display()
             )
         })?;
+        let last_used = lock.metadata().and_then(|meta| meta.modified()).ok();
         // Only now: before the lock was taken these could have been another process's.
         let uploads = root.join("uploads");
         if uploads.exists() {
             // Whoever was sending these is gone together with the process that received them.
-            fs::remove_dir_all(&uploads).map_err(explain)?;
+            remove_contents(&uploads).map_err(explain)?;
         }
         for folder in [&uploads, &root.join("videos"), &root.join("recordings"), &root.join("cache")] {
             fs::create_dir_all(folder).map_err(explain)?;
         }
         let kept = KeptPictures::open(root.join("images")).map_err(explain)?;
-        Ok(Self { kept, root: root.to_path_buf(), _lock: lock })
+        let crashed = root.join("unclean").exists();
+        if !crashed && let Err(error) = File::create(root.join("unclean")) {
+            tracing::warn!(%error, "a crash of this process will not be noticed at the next start");
+        }
+        let files = Self { kept, root: root.to_path_buf(), lock, last_used, crashed };
+        if files.free_bytes().is_ok_and(|free| free < LEAST_FREE) && files.release_reserve() {
+            tracing::warn!("the disk is full: the reserve is used");
+        }
+        sync_folder(root).map_err(explain)?;
+        Ok(files)
+    }
+
+    /// The process before this one did not stop in order.
+    pub fn crashed(&self) -> bool {
+        self.crashed
+    }
+
+    /// From here on the end of the process is no crash, however it comes. Needs no room on the disk.
+    pub fn mark_clean_stop(&self) {
+        let _ = fs::remove_file(self.root.join("unclean"));
+    }
+
+    /// When a process before this one was last seen running, by the clock of that time.
+    pub fn last_used(&self) -> Option<SystemTime> {
+        self.last_used
+    }
+
+    /// Keeps `now` for [`Files::last_used`] of the next process. Needs no room on the disk.
+    pub fn mark_used(&self, now: SystemTime) {
+        if let Err(error) = self.lock.set_modified(now) {
+            tracing::debug!(%error, "the time of use cannot be kept");
+        }
+    }
+
+    /// Makes room by removing the reserve; false if it is gone already.
+    pub fn release_reserve(&self) -> bool {
+        fs::remove_file(self.root.join("reserve")).is_ok()
+    }
+
+    /// Makes the reserve again where that leaves `keep_free` bytes, and as many again, free.
+    pub fn restore_reserve(&self, keep_free: u64) {
+        let path = self.root.join("reserve");
+        let enough = self.free_bytes().is_ok_and(|free| free >= keep_free.saturating_add(2 * RESERVE));
+        if path.exists() || !enough {
+            return;
+        }
+        let made = File::create(&path).and_then(|file| {
+            // A file with a hole would hold no room.
+            let allocated = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE);
+            allocated.map_err(std::io::Error::from).or_else(|_| fs::write(&path, vec![0x5a; RESERVE as usize]))
+        });
+        if let Err(error) = made {
+            tracing::debug!(%error, "no room for a reserve");
+            let _ = fs::remove_file(&path);
+        }
     }
 
     pub fn database(&self) -> PathBuf {
@@ -109,11 +180,23 @@ impl Files {
         Ok(())
     }
 
-    /// Makes a finished upload the source of video `id`; on disk before it returns.
+    /// Makes a finished upload the source of video `id`; file and folders are on disk before it returns.
     pub fn keep_upload(&self, id: &str) -> Result<()> {
         fs::create_dir_all(self.video(id))?;
-        File::open(self.upload(id))?.sync_all()?;
-        fs::rename(self.upload(id), self.source(id))?;
+        publish(&self.upload(id), &self.source(id))?;
+        sync_folder(&self.root.join("videos"))?;
+        Ok(())
+    }
+
+    /// Removes files of a video's recordings whose ids nobody knows: a process died between deleting the row and the file.
+    pub fn remove_recordings_but(&self, video: &str, known: impl Fn(&str) -> bool) -> Result<()> {
+        for entry in fs::read_dir(self.video(video))?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let id = name.strip_prefix("recording-").and_then(|rest| rest.split('.').next());
+            if id.is_some_and(|id| !known(id)) {
+                fs::remove_file(entry.path())?;
+            }
+        }
         Ok(())
     }
 
@@ -122,7 +205,7 @@ impl Files {
         // Out of its place first: a file that is made while the others are being removed would keep the folder.
         let gone = self.root.join("uploads").join(format!("{id}.gone"));
         match fs::rename(self.video(id), &gone).and_then(|()| fs::remove_dir_all(&gone)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
     }
@@ -143,6 +226,44 @@ impl Files {
     pub fn free_bytes(&self) -> Result<u64> {
         free_bytes(&self.root)
     }
+}
+
+/// Gives a whole file its final name, so that it has that name, and is whole, after a power cut: its bytes are synced, then
+/// it is renamed, then the folder is synced. The row that speaks of it comes after that. Returns the file's size in bytes.
+///
+/// # Errors
+/// The disk is full, or fails.
+pub(super) fn publish(part: &Path, file: &Path) -> Result<u64> {
+    let whole = File::open(part)?;
+    whole.sync_all()?;
+    let bytes = whole.metadata()?.len();
+    fs::rename(part, file)?;
+    if let Some(folder) = file.parent() {
+        sync_folder(folder)?;
+    }
+    Ok(bytes)
+}
+
+/// Puts the names of a folder on disk (fsync(2): syncing a file does not sync its entry in the folder).
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // File systems that cannot sync a folder, some of networks, say so.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Empties a folder. The folder itself stays: making it again may need room that is not there.
+fn remove_contents(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Bytes free for this process on the disk of a folder that is there.

@@ -5,7 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{files::free_bytes, new_id};
@@ -30,7 +30,8 @@ pub struct KeptPictures {
 
 struct Kept {
     id: String,
-    since: SystemTime,
+    /// By a clock that nobody sets; the wall clock may jump back, and pictures would be kept for longer.
+    until: Instant,
     bytes: u64,
 }
 
@@ -41,16 +42,21 @@ impl KeptPictures {
     /// The folder cannot be read or written.
     pub fn open(folder: PathBuf) -> std::io::Result<Self> {
         fs::create_dir_all(&folder)?;
+        let (now, wall) = (Instant::now(), SystemTime::now());
         let mut known = Vec::new();
         for entry in fs::read_dir(&folder)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             match (name.strip_suffix(".jpg"), entry.metadata()) {
-                (Some(id), Ok(meta)) => known.push(Kept { id: id.into(), since: meta.modified()?, bytes: meta.len() }),
+                (Some(id), Ok(meta)) => {
+                    // A picture of the future is as if it were new.
+                    let age = wall.duration_since(meta.modified()?).unwrap_or_default();
+                    known.push(Kept { id: id.into(), until: now + AGE.saturating_sub(age), bytes: meta.len() });
+                }
                 // Half written when the process ended.
                 _ => fs::remove_file(entry.path())?,
             }
         }
-        known.sort_by_key(|kept| kept.since);
+        known.sort_by_key(|kept| kept.until);
         let kept = Self { folder, known: Mutex::new(known.into()) };
         kept.forget_old();
         Ok(kept)
@@ -71,7 +77,7 @@ impl KeptPictures {
             let _ = fs::remove_file(&part);
             return Err(error.into());
         }
-        self.lock().push_back(Kept { id: id.clone(), since: SystemTime::now(), bytes });
+        self.lock().push_back(Kept { id: id.clone(), until: Instant::now() + AGE, bytes });
         self.forget_old();
         Ok(id)
     }
@@ -101,7 +107,8 @@ impl KeptPictures {
     pub fn forget_old(&self) {
         let mut known = self.lock();
         let mut bytes: u64 = known.iter().map(|kept| kept.bytes).sum();
-        let old = |kept: &Kept| kept.since.elapsed().is_ok_and(|age| age > AGE);
+        let now = Instant::now();
+        let old = |kept: &Kept| kept.until <= now;
         while let Some(first) = known.front().filter(|kept| old(kept) || known.len() > MOST || bytes > MOST_BYTES) {
             if let Err(error) = fs::remove_file(self.file(&first.id)) {
                 tracing::warn!(%error, "a kept picture could not be deleted");
@@ -140,8 +147,13 @@ mod tests {
             let file = fs::File::create(folder.join(name)).expect("a file");
             file.set_modified(SystemTime::now() - age).expect("a time");
         }
+        // The clock was set back since.
+        let future = fs::File::create(folder.join("f.jpg")).expect("a file");
+        future.set_modified(SystemTime::now() + 24 * AGE).expect("a time");
         let kept = KeptPictures::open(folder.clone()).expect("the folder");
-        assert_eq!(names(&folder), 1);
+        assert_eq!(names(&folder), 2);
+        assert!(kept.lock().iter().all(|one| one.until <= Instant::now() + AGE), "none is kept for longer");
+        kept.delete("f").expect("it is there");
         assert!(kept.path("a").is_err() && kept.path("c").is_err() && kept.path("b").is_ok());
         let ids: Vec<String> = (0..MOST + 4).map(|_| kept.keep(b"x", 0).expect("room")).collect();
         assert_eq!(names(&folder), MOST);

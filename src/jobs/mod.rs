@@ -6,6 +6,7 @@
 //! read frames from the store, so a slow or late one gets the very same events and costs no memory.
 
 mod backend;
+mod clock;
 mod control;
 mod detect;
 mod files;
@@ -22,11 +23,19 @@ mod resume;
 mod retention;
 mod retry;
 mod store;
+mod store_deletion;
+mod store_readers;
 mod store_recordings;
+mod store_retention;
+mod store_schema;
 mod store_streams;
+mod store_suspects;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod trials;
+mod upkeep;
 mod video;
 
 pub use files::{Files, free_bytes};
@@ -41,6 +50,7 @@ pub use queue::{JobSettings, Jobs};
 pub use recording::{Recording, RecordingOptions, RecordingState};
 pub use retention::Retention;
 pub use store::{FrameRow, Store, Transition};
+pub use trials::Activity;
 pub use video::{Video, VideoState};
 
 use rand::RngExt;

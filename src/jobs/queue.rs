@@ -15,6 +15,8 @@ use super::{
     detect,
     lanes::{Claims, Kind, Lanes, Work},
     record,
+    trials::Trials,
+    upkeep::Upkeep,
 };
 use crate::{
     cancel::{CancelToken, Reason},
@@ -52,6 +54,8 @@ pub struct Jobs {
     pub(super) lanes: Mutex<Lanes>,
     pub(super) claims: Claims,
     pub(super) ended: Condvar,
+    pub(super) trials: Trials,
+    pub(super) upkeep: Upkeep,
     stopping: AtomicBool,
 }
 
@@ -78,7 +82,11 @@ impl Jobs {
         settings: JobSettings,
         backend: Box<dyn Backend>,
     ) -> Arc<Self> {
+        let trials = Trials::open(&store, files.crashed());
+        let upkeep = Upkeep::new(files.last_used());
         Arc::new(Self {
+            trials,
+            upkeep,
             store,
             files,
             hub: Hub::default(),
@@ -142,6 +150,7 @@ impl Jobs {
     /// Ends all threads; work in progress is kept and goes on at the next start. False if some did not end in time.
     pub fn shut_down(&self, patience: Duration) -> bool {
         self.stopping.store(true, Ordering::Release);
+        self.files.mark_clean_stop();
         let tokens: Vec<CancelToken> = {
             let mut lanes = self.lock();
             let lanes = [Kind::Video, Kind::Recording].map(|kind| {

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    FrameRow, Jobs, Recording, RecordingState, Transition, Video,
+    Activity, FrameRow, Jobs, Recording, RecordingState, Transition, Video,
     backend::VideoWriter,
+    files::publish,
     queue::words,
     retry::{until_read, until_stored},
+    suspects,
     timing::Timing,
 };
 use crate::{
@@ -27,14 +29,19 @@ const PAGE: usize = 512;
 
 /// Works on recording `id` until its end, an error, or until it is cancelled.
 pub(super) fn run(jobs: &Jobs, id: &str, cancel: &CancelToken) {
+    let ended = || cancel.is_cancelled();
+    let Some(activity) = jobs.trials.enter(&jobs.store, suspects::recording(id), &ended) else { return };
     let Some((mut recording, video)) = load(jobs, id, cancel) else { return };
     recording.state = RecordingState::Encoding;
     let outcome = match put(jobs, &recording, cancel) {
-        Ok(Some(Transition::Stored)) => record(jobs, &video, &mut recording, cancel),
+        Ok(Some(Transition::Stored)) => record(jobs, &video, &mut recording, cancel, &activity),
         // Cancelled or deleted before it began.
         Ok(Some(Transition::Rejected) | None) => return,
         Err(error) => Err(error),
     };
+    if !cancel.is_cancelled() {
+        activity.finish();
+    }
     match outcome {
         Ok(bytes) => {
             recording.state = RecordingState::Done;
@@ -121,7 +128,13 @@ fn progress(jobs: &Jobs, recording: &Recording, cancel: &CancelToken) -> Result<
 }
 
 /// Returns the size of the file in bytes.
-fn record(jobs: &Jobs, video: &str, recording: &mut Recording, cancel: &CancelToken) -> Result<u64> {
+fn record(
+    jobs: &Jobs,
+    video: &str,
+    recording: &mut Recording,
+    cancel: &CancelToken,
+    activity: &Activity<'_>,
+) -> Result<u64> {
     let stopped = || Error::internal("The work was stopped before its end.", "cancelled");
     let video =
         until_read("read the video of a recording", video, cancel, || jobs.video(video))?.ok_or_else(stopped)?;
@@ -134,6 +147,7 @@ fn record(jobs: &Jobs, video: &str, recording: &mut Recording, cancel: &CancelTo
     let mut told = Instant::now();
     let style = Style { labels: recording.options.labels, scores: recording.options.scores };
     while let Some(row) = rows.next()? {
+        activity.pause_point(&|| cancel.is_cancelled());
         cancel.check()?;
         let Some(frame) = source.next_frame()? else { break };
         let mut found: Vec<Detection> = serde_json::from_str(&row.detections)
@@ -160,6 +174,8 @@ fn record(jobs: &Jobs, video: &str, recording: &mut Recording, cancel: &CancelTo
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
             progress(jobs, recording, cancel)?;
+            activity.progress(recording.frames_done);
+            jobs.check_disk()?;
         }
     }
     let Some(writer) = writer else {
@@ -170,10 +186,7 @@ fn record(jobs: &Jobs, video: &str, recording: &mut Recording, cancel: &CancelTo
         let (done, total) = (recording.frames_done, recording.frames_total);
         return Err(fault!(Internal, "Only {done} of {total} frames could be decoded again; try once more."));
     }
-    let bytes = std::fs::metadata(&part)?.len();
-    std::fs::File::open(&part)?.sync_all()?;
-    std::fs::rename(&part, jobs.files.recording(&video.id, &recording.id, recording.format))?;
-    Ok(bytes)
+    publish(&part, &jobs.files.recording(&video.id, &recording.id, recording.format))
 }
 
 /// The stored frames in order, a page at a time.

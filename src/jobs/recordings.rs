@@ -31,6 +31,7 @@ impl Jobs {
                 video.frames_total.map_or("an unknown number".into(), |n| n.to_string())
             ));
         }
+        self.check_disk()?;
         let place = self.reserve(Kind::Recording)?;
         let recording = self.store.insert_recording(&Recording {
             id: new_id(),
@@ -83,7 +84,7 @@ impl Jobs {
             if unfinished && recording.video.is_none() {
                 return Err(fault!(Conflict, "This recording is being written: stop it, or wait for its end."));
             }
-            if !self.store.delete_recording(id)? {
+            if !self.forget_recording(&recording)? {
                 return Err(no_recording());
             }
             if unfinished {

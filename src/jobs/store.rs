@@ -1,59 +1,22 @@
 //! The store: videos, their detections and recordings in SQLite (WAL).
 //!
-//! One connection writes, a few read; in WAL mode they do not wait for each other. A commit survives `kill -9`
-//! of the process at any moment; `synchronous=NORMAL` may lose the last commits, never the file, when the power fails.
+//! One connection writes, a few read; in WAL mode they do not wait for each other. Every commit survives `kill -9` of the
+//! process. A commit of [`Store::write_durably`] survives a power cut, too: the log is synced before it returns, and with
+//! it all commits before. The others (frames, progress) may be lost when the power fails; they are made up for.
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Video, VideoState};
+use super::{Video, VideoState, files::free_bytes, store_readers::Readers, store_schema::migrate};
 use crate::error::{Error, Kind, Result};
-
-/// Raised with every change of the tables below; a newer file is refused, an older one converted.
-const SCHEMA_VERSION: i64 = 2;
-
-const SCHEMA: &str = "
-CREATE TABLE videos (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, state TEXT NOT NULL,
-  model TEXT NOT NULL, threshold REAL NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, frame_rate TEXT,
-  duration REAL, frames_total INTEGER, frames_done INTEGER NOT NULL DEFAULT 0, detect_fps REAL, bytes INTEGER NOT NULL,
-  content_type TEXT NOT NULL, codec TEXT, error TEXT, warning TEXT, created_at TEXT NOT NULL, finished_at TEXT,
-  attempts INTEGER NOT NULL DEFAULT 0);
-CREATE INDEX videos_by_state ON videos (state, seq);
-CREATE TABLE frames (
-  video INTEGER NOT NULL REFERENCES videos (seq) ON DELETE CASCADE, frame INTEGER NOT NULL, time REAL NOT NULL,
-  width INTEGER NOT NULL, height INTEGER NOT NULL, detections TEXT NOT NULL,
-  PRIMARY KEY (video, frame)) WITHOUT ROWID;
-";
-
-/// A recording is of a video or of a live stream, which need not be there any more. `info` is the stream object.
-const SCHEMA_LIVE: &str = "
-CREATE TABLE recordings (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
-  video TEXT REFERENCES videos (id) ON DELETE CASCADE, stream TEXT, name TEXT, format TEXT NOT NULL,
-  options TEXT NOT NULL, state TEXT NOT NULL, frames_done INTEGER NOT NULL DEFAULT 0, frames_total INTEGER NOT NULL,
-  bytes INTEGER, error TEXT, created_at TEXT NOT NULL);
-CREATE INDEX recordings_by_video ON recordings (video, seq);
-CREATE INDEX recordings_by_stream ON recordings (stream, seq);
-CREATE INDEX recordings_by_state ON recordings (state, seq);
-CREATE TABLE streams (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, url TEXT NOT NULL, info TEXT NOT NULL);
-";
-
-/// From version 1, which knew no live streams.
-const TO_LIVE: [&str; 2] = [
-    "ALTER TABLE recordings RENAME TO recordings_1;
-     DROP INDEX recordings_by_video;
-     DROP INDEX recordings_by_state;",
-    "INSERT INTO recordings (seq, id, video, format, options, state, frames_done, frames_total, bytes, error, created_at)
-     SELECT seq, id, video, format, options, state, frames_done, frames_total, bytes, error, created_at FROM recordings_1;
-     DROP TABLE recordings_1;",
-];
 
 /// How long a statement waits for another process that holds the database, a backup for example; workers try again then.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,67 +47,113 @@ impl Transition {
         if changed > 0 { Self::Stored } else { Self::Rejected }
     }
 }
+/// A disk with fewer free bytes has no room for the files that SQLite keeps beside the database: the index of the log
+/// takes 32 KiB, and the log itself a few pages.
+const LEAST_FREE: u64 = 256 << 10;
+
+/// The state of a video that was deleted, while its frames are being removed. Nobody is shown such a row.
+pub(super) const DELETED: &str = "deleted";
 
 /// The database.
 pub struct Store {
     path: PathBuf,
     writer: Mutex<Connection>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Readers,
+    /// All go through the one connection: see [`Store::open`].
+    confined: AtomicBool,
 }
 
 impl Store {
     /// Opens the file, or makes it.
     ///
+    /// On a full disk SQLite cannot make the shared index of its log. The file is then opened by one connection that keeps
+    /// the index in memory (`locking_mode=EXCLUSIVE`): all can be read, and [`Store::is_confined`] is true until
+    /// [`Store::leave_confinement`] finds room.
+    ///
     /// # Errors
     /// The file cannot be used, or a newer version of the program wrote it.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut writer = connect(path)?;
-        writer.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
-        writer.pragma_update(None, "synchronous", "NORMAL").map_err(explain)?;
-        let version: i64 = writer.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(explain)?;
-        let steps: &[&str] = match version {
-            0 => &[SCHEMA, SCHEMA_LIVE],
-            1 => &[TO_LIVE[0], SCHEMA_LIVE, TO_LIVE[1]],
-            SCHEMA_VERSION => &[],
-            _ => {
-                return Err(Error::new(
-                    Kind::Internal,
-                    "The data folder was written by a newer sightglass: use that version, or another --data folder.",
-                ));
+        let full = || path.parent().is_some_and(|folder| free_bytes(folder).is_ok_and(|free| free < LEAST_FREE));
+        let (writer, confined) = match open_shared(path) {
+            Ok(writer) => (writer, false),
+            Err(error) if path.exists() && (error.kind == Kind::DiskFull || full()) => {
+                tracing::warn!(error = %error.full(), "the disk is full: the store is opened for reading and deleting");
+                (open_confined(path)?, true)
             }
+            Err(error) => return Err(error),
         };
-        let transaction = writer.transaction().map_err(explain)?;
-        for step in steps {
-            transaction.execute_batch(step).map_err(explain)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            writer: Mutex::new(writer),
+            readers: Readers::default(),
+            confined: confined.into(),
+        })
+    }
+
+    /// The disk was full when the store was opened, and has been since.
+    pub fn is_confined(&self) -> bool {
+        self.confined.load(Ordering::Relaxed)
+    }
+
+    /// Opens the file again as usual, if there is room; says whether all is as usual now.
+    pub fn leave_confinement(&self) -> bool {
+        if !self.is_confined() {
+            return true;
         }
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(explain)?;
-        transaction.commit().map_err(explain)?;
-        Ok(Self { path: path.to_path_buf(), writer: Mutex::new(writer), readers: Mutex::default() })
+        let mut writer = self.write();
+        // Two connections to a file that one of them holds exclusively wait for each other: the old one goes first.
+        let Ok(nothing) = Connection::open_in_memory() else { return false };
+        drop(std::mem::replace(&mut *writer, nothing));
+        match open_shared(&self.path) {
+            Ok(shared) => {
+                *writer = shared;
+                self.confined.store(false, Ordering::Relaxed);
+                tracing::info!("there is room on the disk again: the store is opened as usual");
+                true
+            }
+            Err(error) => {
+                tracing::debug!(error = %error.full(), "the store stays confined");
+                match open_confined(&self.path) {
+                    Ok(confined) => *writer = confined,
+                    Err(error) => tracing::error!(error = %error.full(), "the store cannot be opened again"),
+                }
+                false
+            }
+        }
     }
 
     pub(super) fn write(&self) -> MutexGuard<'_, Connection> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => connect(&self.path)?,
-        };
-        let answer = query(&connection).map_err(explain);
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < 4 {
-            readers.push(connection);
-        }
-        answer
+    /// Changes rows in one transaction that survives a power cut: it is on disk when this returns, and all earlier ones
+    /// are. Files that the rows speak of must be synced before (`files::publish`).
+    ///
+    /// # Errors
+    /// Those of the store; [`Kind::DiskFull`] among them. Nothing is changed then.
+    pub(super) fn write_durably<T>(&self, change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let mut connection = self.write();
+        connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
+        let changed = transact(&mut connection, change);
+        connection.pragma_update(None, "synchronous", "NORMAL").map_err(explain)?;
+        changed
     }
 
-    /// Adds a video; its `seq` is given by the store.
+    pub(super) fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        if self.is_confined() {
+            return query(&self.write()).map_err(explain);
+        }
+        let reader = self.readers.get(|| connect(&self.path))?;
+        match reader.connection() {
+            Some(connection) => query(connection).map_err(explain),
+            None => Err(Error::internal("The server's database failed; its log says more.", "no connection")),
+        }
+    }
+
+    /// Adds a video; its `seq` is given by the store. On disk before this returns.
     pub fn insert_video(&self, video: &Video) -> Result<Video> {
-        let connection = self.write();
-        connection
-            .execute(
+        let seq = self.write_durably(|transaction| {
+            transaction.execute(
                 "INSERT INTO videos (id, name, state, model, threshold, width, height, frame_rate, duration, frames_total,
                  bytes, content_type, codec, created_at) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
                 params![
@@ -152,13 +161,15 @@ impl Store {
                     video.frame_rate, video.duration, video.frames_total.map(|n| n as i64), video.bytes as i64,
                     video.content_type, video.codec, video.created_at,
                 ],
-            )
-            .map_err(explain)?;
-        Ok(Video { seq: connection.last_insert_rowid(), ..video.clone() })
+            )?;
+            Ok(transaction.last_insert_rowid())
+        })?;
+        Ok(Video { seq, ..video.clone() })
     }
 
-    /// Stores everything of a video that changes while it is worked on. Rejected once the video is done, failed or
-    /// cancelled: whatever comes later, from a thread that has not heard of it, changes nothing.
+    /// Stores everything of a video that changes while it is worked on. Rejected once the video is done, failed, cancelled or
+    /// deleted: whatever comes later, from a thread that has not heard of it, changes nothing. A final state is on disk
+    /// before this returns, and with it all frames.
     pub fn update_video(&self, video: &Video) -> Result<Transition> {
         self.write_video(video, "'queued', 'running'")
     }
@@ -172,11 +183,10 @@ impl Store {
     fn write_video(&self, video: &Video, from: &str) -> Result<Transition> {
         let sql = format!(
             "UPDATE videos SET state=?2, width=?3, height=?4, frames_total=?5, frames_done=?6, detect_fps=?7,
-             error=?8, warning=?9, finished_at=?10, attempts=?11, duration=?12 WHERE seq=?1 AND state IN ({from})"
+             error=?8, warning=?9, finished_at=?10, duration=?11 WHERE seq=?1 AND state IN ({from})"
         );
-        let changed = self
-            .write()
-            .execute(
+        let update = |connection: &Connection| {
+            connection.execute(
                 &sql,
                 params![
                     video.seq,
@@ -189,11 +199,15 @@ impl Store {
                     video.error,
                     video.warning,
                     video.finished_at,
-                    video.attempts,
                     video.duration,
                 ],
             )
-            .map_err(explain)?;
+        };
+        let changed = if video.state.is_final() {
+            self.write_durably(|transaction| update(transaction))?
+        } else {
+            update(&self.write()).map_err(explain)?
+        };
         Ok(Transition::of(changed))
     }
 
@@ -201,29 +215,20 @@ impl Store {
     /// failed, cancelled or deleted.
     pub fn append_frames(&self, video: i64, rows: &[FrameRow]) -> Result<Transition> {
         let Some(last) = rows.last() else { return Ok(Transition::Stored) };
-        let mut connection = self.write();
-        let transaction = connection.transaction().map_err(explain)?;
-        {
+        transact(&mut self.write(), |transaction| {
             // First: the frames of a deleted video would be refused for want of their video.
-            let sql = "UPDATE videos SET frames_done=?2, attempts=0 WHERE seq=?1 AND state IN ('queued', 'running')";
-            let changed = transaction
-                .prepare_cached(sql)
-                .and_then(|mut s| s.execute(params![video, last.frame as i64 + 1]))
-                .map_err(explain)?;
+            let sql = "UPDATE videos SET frames_done=?2 WHERE seq=?1 AND state IN ('queued', 'running')";
+            let changed = transaction.prepare_cached(sql)?.execute(params![video, last.frame as i64 + 1])?;
             if Transition::of(changed) == Transition::Rejected {
                 return Ok(Transition::Rejected);
             }
-            let mut insert = transaction
-                .prepare_cached("INSERT OR REPLACE INTO frames VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
-                .map_err(explain)?;
+            let mut insert =
+                transaction.prepare_cached("INSERT OR REPLACE INTO frames VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
             for row in rows {
-                insert
-                    .execute(params![video, row.frame as i64, row.time, row.width, row.height, row.detections])
-                    .map_err(explain)?;
+                insert.execute(params![video, row.frame as i64, row.time, row.width, row.height, row.detections])?;
             }
-        }
-        transaction.commit().map_err(explain)?;
-        Ok(Transition::Stored)
+            Ok(Transition::Stored)
+        })
     }
 
     /// Up to `limit` frames of a video from number `from` on, in order.
@@ -255,14 +260,16 @@ impl Store {
     }
 
     pub fn video(&self, id: &str) -> Result<Option<Video>> {
-        self.read(|connection| connection.query_row("SELECT * FROM videos WHERE id=?1", [id], video_of_row).optional())
+        let sql = "SELECT * FROM videos WHERE id=?1 AND state<>?2";
+        self.read(|connection| connection.query_row(sql, [id, DELETED], video_of_row).optional())
     }
 
     /// Videos before `cursor` (a `seq`; None: from the newest), newest first.
     pub fn videos(&self, cursor: Option<i64>, limit: usize) -> Result<Vec<Video>> {
         self.read(|connection| {
-            let mut query = connection.prepare("SELECT * FROM videos WHERE seq<?1 ORDER BY seq DESC LIMIT ?2")?;
-            query.query_map(params![cursor.unwrap_or(i64::MAX), limit as i64], video_of_row)?.collect()
+            let sql = "SELECT * FROM videos WHERE seq<?1 AND state<>?3 ORDER BY seq DESC LIMIT ?2";
+            let mut query = connection.prepare(sql)?;
+            query.query_map(params![cursor.unwrap_or(i64::MAX), limit as i64, DELETED], video_of_row)?.collect()
         })
     }
 
@@ -280,17 +287,44 @@ impl Store {
             Ok(videos)
         })
     }
+}
 
-    /// Forgets a video, its frames and recordings; false if there is none.
-    pub fn delete_video(&self, id: &str) -> Result<bool> {
-        Ok(self.write().execute("DELETE FROM videos WHERE id=?1", [id]).map_err(explain)? > 0)
-    }
+/// Changes rows in one transaction.
+pub(super) fn transact<T>(
+    connection: &mut Connection,
+    change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> Result<T> {
+    let transaction = connection.transaction().map_err(explain)?;
+    let changed = change(&transaction).map_err(explain)?;
+    transaction.commit().map_err(explain)?;
+    Ok(changed)
 }
 
 fn connect(path: &Path) -> Result<Connection> {
     let connection = Connection::open(path).map_err(explain)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(explain)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(explain)?;
+    Ok(connection)
+}
+
+fn open_shared(path: &Path) -> Result<Connection> {
+    let mut connection = connect(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
+    connection.pragma_update(None, "synchronous", "NORMAL").map_err(explain)?;
+    migrate(&mut connection)?;
+    // Opens the log and its index now, so that a disk without room for them is noticed here.
+    connection.query_row("SELECT count(*) FROM streams", [], |_| Ok(())).map_err(explain)?;
+    Ok(connection)
+}
+
+/// See <https://www.sqlite.org/wal.html>, "Use of WAL without shared memory".
+fn open_confined(path: &Path) -> Result<Connection> {
+    let mut connection = Connection::open(path).map_err(explain)?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(explain)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(explain)?;
+    connection.pragma_update(None, "synchronous", "NORMAL").map_err(explain)?;
+    migrate(&mut connection)?;
+    connection.query_row("SELECT count(*) FROM streams", [], |_| Ok(())).map_err(explain)?;
     Ok(connection)
 }
 
@@ -319,13 +353,15 @@ fn video_of_row(row: &Row<'_>) -> rusqlite::Result<Video> {
         warning: row.get("warning")?,
         created_at: row.get("created_at")?,
         finished_at: row.get("finished_at")?,
-        attempts: row.get("attempts")?,
     })
 }
 
 /// SQLite's errors in words for a person.
 pub(super) fn explain(error: rusqlite::Error) -> Error {
+    // No room for the index of the log.
+    let no_room = error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
     match error.sqlite_error_code() {
+        _ if no_room => std::io::Error::from(std::io::ErrorKind::StorageFull).into(),
         Some(rusqlite::ErrorCode::DiskFull) => std::io::Error::from(std::io::ErrorKind::StorageFull).into(),
         Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => Error::internal(
             "The server's database is damaged: restore the data folder from a copy, or start with an empty one.",
@@ -342,43 +378,5 @@ pub(super) fn explain(error: rusqlite::Error) -> Error {
                 .with_cause(error)
         }
         _ => Error::internal("The server's database failed; its log says more.", error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_store_of_version_1_is_converted() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("old.db");
-        let old = Connection::open(&path).expect("a database");
-        old.execute_batch(SCHEMA).expect("version 1");
-        old.execute_batch(
-            "CREATE TABLE recordings (
-               seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
-               video TEXT NOT NULL REFERENCES videos (id) ON DELETE CASCADE, format TEXT NOT NULL, options TEXT NOT NULL,
-               state TEXT NOT NULL, frames_done INTEGER NOT NULL DEFAULT 0, frames_total INTEGER NOT NULL,
-               bytes INTEGER, error TEXT, created_at TEXT NOT NULL);
-             CREATE INDEX recordings_by_video ON recordings (video, seq);
-             CREATE INDEX recordings_by_state ON recordings (state, seq);
-             INSERT INTO videos (id, name, state, model, threshold, width, height, bytes, content_type, created_at)
-               VALUES ('v', 'clip.mp4', 'done', 'shapes', 0.5, 320, 240, 9, 'video/mp4', '2026-11-01T00:00:00Z');
-             INSERT INTO recordings (id, video, format, options, state, frames_total, created_at)
-               VALUES ('r', 'v', 'avi', '{}', 'done', 7, '2026-11-01T00:00:01Z');
-             PRAGMA user_version = 1;",
-        )
-        .expect("version 1");
-        drop(old);
-        for _ in 0..2 {
-            let store = Store::open(&path).expect("converted");
-            let recording = store.recording("r").expect("readable").expect("kept");
-            assert_eq!((recording.video.as_deref(), recording.stream, recording.frames_total), (Some("v"), None, 7));
-        }
-        let store = Store::open(&path).expect("converted");
-        assert!(store.delete_video("v").expect("deleted"));
-        assert!(store.recording("r").expect("readable").is_none(), "it goes with its video");
-        assert!(store.streams().expect("readable").is_empty());
     }
 }

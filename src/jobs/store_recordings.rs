@@ -1,6 +1,6 @@
 //! The store's part for recordings.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     Recording, RecordingOptions, RecordingState,
@@ -9,12 +9,11 @@ use super::{
 use crate::error::Result;
 
 impl Store {
-    /// Adds a recording; its `seq` is given by the store.
+    /// Adds a recording; its `seq` is given by the store. On disk before this returns.
     pub fn insert_recording(&self, recording: &Recording) -> Result<Recording> {
         let options = serde_json::to_string(&recording.options).unwrap_or_default();
-        let connection = self.write();
-        connection
-            .execute(
+        let seq = self.write_durably(|transaction| {
+            transaction.execute(
                 "INSERT INTO recordings (id, video, stream, name, format, options, state, frames_total, created_at)
                  VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)",
                 params![
@@ -28,19 +27,19 @@ impl Store {
                     recording.frames_total as i64,
                     recording.created_at
                 ],
-            )
-            .map_err(explain)?;
-        Ok(Recording { seq: connection.last_insert_rowid(), ..recording.clone() })
+            )?;
+            Ok(transaction.last_insert_rowid())
+        })?;
+        Ok(Recording { seq, ..recording.clone() })
     }
 
-    /// Stores everything of a recording that changes while it is worked on. Rejected once it is done, failed or deleted.
+    /// Stores everything of a recording that changes while it is worked on. Rejected once it is done, failed or deleted. A
+    /// final state is on disk before this returns.
     pub fn update_recording(&self, recording: &Recording) -> Result<Transition> {
-        let sql = "UPDATE recordings SET state=?2, frames_done=?3, frames_total=?4, bytes=?5, error=?6
-                   WHERE id=?1 AND state IN ('queued', 'encoding')";
-        let changed = self
-            .write()
-            .execute(
-                sql,
+        let update = |connection: &Connection| {
+            connection.execute(
+                "UPDATE recordings SET state=?2, frames_done=?3, frames_total=?4, bytes=?5, error=?6
+                 WHERE id=?1 AND state IN ('queued', 'encoding')",
                 params![
                     recording.id,
                     recording.state.as_str(),
@@ -50,7 +49,12 @@ impl Store {
                     recording.error
                 ],
             )
-            .map_err(explain)?;
+        };
+        let changed = if recording.state.is_final() {
+            self.write_durably(|transaction| update(transaction))?
+        } else {
+            update(&self.write()).map_err(explain)?
+        };
         Ok(Transition::of(changed))
     }
 
@@ -102,14 +106,6 @@ impl Store {
         })
     }
 
-    /// All ended recordings of live streams, oldest first.
-    pub fn live_recordings_ended(&self) -> Result<Vec<Recording>> {
-        self.read(|connection| {
-            let sql = "SELECT * FROM recordings WHERE stream IS NOT NULL AND state IN ('done', 'failed') ORDER BY seq";
-            connection.prepare(sql)?.query_map([], recording_of_row)?.collect()
-        })
-    }
-
     /// Recordings of a live stream before `cursor` (a `seq`; None: from the newest), newest first.
     pub fn recordings_of_stream(&self, stream: &str, cursor: Option<i64>, limit: usize) -> Result<Vec<Recording>> {
         self.read(|connection| {
@@ -119,9 +115,9 @@ impl Store {
         })
     }
 
-    /// Forgets one recording.
+    /// Forgets one recording. On disk before this returns.
     pub fn delete_recording(&self, id: &str) -> Result<bool> {
-        Ok(self.write().execute("DELETE FROM recordings WHERE id=?1", [id]).map_err(explain)? > 0)
+        self.write_durably(|transaction| Ok(transaction.execute("DELETE FROM recordings WHERE id=?1", [id])? > 0))
     }
 }
 

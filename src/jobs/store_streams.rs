@@ -10,13 +10,15 @@ use crate::error::Result;
 
 impl Store {
     /// Adds a network camera; its `seq` is given by the store. `url`: with user and password, which nothing but the
-    /// store keeps.
+    /// store keeps. On disk before this returns.
     pub fn insert_stream(&self, stream: &StreamInfo, url: &str) -> Result<StreamInfo> {
         let info = serde_json::to_string(stream).unwrap_or_default();
-        let connection = self.write();
         let sql = "INSERT INTO streams (id, url, info) VALUES (?1,?2,?3)";
-        connection.execute(sql, params![stream.id, url, info]).map_err(explain)?;
-        Ok(StreamInfo { seq: connection.last_insert_rowid(), ..stream.clone() })
+        let seq = self.write_durably(|transaction| {
+            transaction.execute(sql, params![stream.id, url, info])?;
+            Ok(transaction.last_insert_rowid())
+        })?;
+        Ok(StreamInfo { seq, ..stream.clone() })
     }
 
     /// Keeps how a network camera stands.
@@ -42,8 +44,8 @@ impl Store {
         Ok(rows.into_iter().filter_map(read).collect())
     }
 
-    /// Forgets a network camera.
+    /// Forgets a network camera. On disk before this returns.
     pub fn delete_stream(&self, id: &str) -> Result<bool> {
-        Ok(self.write().execute("DELETE FROM streams WHERE id=?1", [id]).map_err(explain)? > 0)
+        self.write_durably(|transaction| Ok(transaction.execute("DELETE FROM streams WHERE id=?1", [id])? > 0))
     }
 }

@@ -83,9 +83,6 @@ pub struct Video {
     /// RFC 3339, UTC.
     pub created_at: String,
     pub finished_at: Option<String>,
-    /// How often work was started since it last got anywhere: a file that brings the process down is given up.
-    #[serde(skip)]
-    pub attempts: u32,
 }
 
 impl Video {
@@ -113,7 +110,6 @@ impl Video {
             warning: None,
             created_at: now(),
             finished_at: None,
-            attempts: 0,
         }
     }
 }

@@ -55,7 +55,7 @@ pub async fn healthz() -> Result<Response> {
     Ok("alive\n".to_string().into_response())
 }
 
-/// A model is loaded, a decoder works, and the server is not stopping.
+/// A model is loaded, a decoder works, the disk has room, and the server is not stopping.
 #[utoipa::path(get, path = "/readyz", tag = "operation", responses((status = 200, body = String, content_type = "text/plain", description = "ready"), (status = 503, body = Problem)))]
 pub async fn readyz(web: Arc<Web>) -> Result<Response> {
     if web.shutdown.is_cancelled() {
@@ -66,6 +66,8 @@ pub async fn readyz(web: Arc<Web>) -> Result<Response> {
         reasons.push("no model is loaded".to_owned());
     }
     reasons.extend(web.decoder.reason().await);
+    let jobs = web.jobs.clone();
+    reasons.extend(blocking(move || Ok(jobs.disk_complaint())).await?);
     if reasons.is_empty() {
         return Ok("ready\n".to_string().into_response());
     }

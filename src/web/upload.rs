@@ -4,6 +4,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use warp::{
     Filter, Reply,
@@ -211,7 +212,7 @@ async fn finish<B: Buf>(
 ) -> Result<Response> {
     let id = new_id();
     let part = Part(web.jobs.files.upload(&id));
-    let bytes = receive(&web, &part.0, body).await?;
+    let (bytes, sha256) = receive(&web, &part.0, body).await?;
     if bytes == 0 {
         return Err(fault!(NotMedia, "The upload is empty: choose a video file."));
     }
@@ -222,7 +223,10 @@ async fn finish<B: Buf>(
         // Held as long as the file is looked into, even where the uploader has gone; opening a file ends in time whatever
         // it holds.
         let _probe = probe;
-        let info = FileSource::open(&id, &part.0, &jobs.settings().limits)?.info().clone();
+        let activity = jobs.begin_probe(&sha256)?;
+        let probed = FileSource::open(&id, &part.0, &jobs.settings().limits).map(|source| source.info().clone());
+        activity.finish();
+        let info = probed?;
         jobs.add_video(Video::new(id, clean_name(&name), wish.model, wish.threshold, bytes, info))
     })
     .await?;
@@ -234,12 +238,13 @@ async fn finish<B: Buf>(
     Ok(response)
 }
 
-/// Writes a body to a file as it comes; memory does not grow with it. Returns its bytes.
+/// Writes a body to a file as it comes; memory does not grow with it. Returns its bytes, and their SHA-256 in hexadecimal.
 async fn receive<B: Buf>(
     web: &Web,
     path: &std::path::Path,
     mut body: impl Stream<Item = Result<B, warp::Error>> + Unpin,
-) -> Result<u64> {
+) -> Result<(u64, String)> {
+    let mut hash = Sha256::new();
     let mut file = tokio::io::BufWriter::with_capacity(1 << 20, tokio::fs::File::create(path).await?);
     let mut bytes = 0u64;
     let mut checked = 0u64;
@@ -265,12 +270,14 @@ async fn receive<B: Buf>(
             let piece = chunk.chunk();
             let length = piece.len();
             web.meter.upload_bytes.inc_by(length as u64);
+            hash.update(piece);
             file.write_all(piece).await?;
             chunk.advance(length);
         }
     }
     file.flush().await?;
-    Ok(bytes)
+    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((bytes, sha256))
 }
 
 /// A file name for display: no folders, no control characters, not endless.

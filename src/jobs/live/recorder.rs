@@ -1,7 +1,7 @@
 //! Writes a live stream into an annotated file, beside detection and without holding it up.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    super::{Jobs, Recording, RecordingState, queue::words},
+    super::{Jobs, Recording, RecordingState, files::publish, queue::words},
     crew::Member,
     stream::Stream,
 };
@@ -197,7 +197,7 @@ impl<'a> Writer<'a> {
         let end = time + since.elapsed().as_secs_f64().max(1.0 / self.rate.per_second());
         self.show_until(end)?;
         self.encoder.take().ok_or_else(|| Error::internal("The recording broke.", "no encoder"))?.finish()?;
-        keep(&self.part, &self.jobs.files.live_recording(&self.recording.id, self.recording.format))
+        publish(&self.part, &self.jobs.files.live_recording(&self.recording.id, self.recording.format))
     }
 
     fn tell(&mut self, stream: &Stream) {
@@ -208,14 +208,6 @@ impl<'a> Writer<'a> {
         }
         stream.tell(&super::stream::text(&Event::<(), _>::Recording(&self.recording)));
     }
-}
-
-/// Puts a whole file in its place; on disk before it returns.
-pub(super) fn keep(part: &Path, file: &Path) -> Result<u64> {
-    let bytes = std::fs::metadata(part)?.len();
-    std::fs::File::open(part)?.sync_all()?;
-    std::fs::rename(part, file)?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

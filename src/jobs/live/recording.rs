@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{
-    Streams,
-    recorder::{Recorder, keep},
-    stream::lock,
-};
+use super::{Streams, recorder::Recorder, stream::lock};
 use crate::{
     error::Result,
     fault,
-    jobs::{Recording, RecordingOptions, RecordingState, new_id, now},
+    jobs::{Recording, RecordingOptions, RecordingState, files::publish, new_id, now},
 };
 
 /// The rate of an AVI when nothing was measured yet.
@@ -27,9 +23,7 @@ impl Streams {
         if info.width.is_none() {
             return Err(fault!(Conflict, "No picture has come from this stream yet: record it when there is one."));
         }
-        if self.jobs.files.free_bytes()? < self.jobs.settings.keep_free {
-            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
-        }
+        self.jobs.check_disk()?;
         let mut recorder = lock(&stream.recorder);
         if recorder.is_some() {
             return Err(fault!(Conflict, "This stream is being recorded already: stop that recording first."));
@@ -87,7 +81,7 @@ impl Streams {
         for mut recording in self.jobs.store.live_recordings_in_work()? {
             let part = self.jobs.files.live_recording_part(&recording.id);
             let file = self.jobs.files.live_recording(&recording.id, recording.format);
-            match crate::media::mend_avi(&part, &file, recording.format).and_then(|()| keep(&file, &file)) {
+            match crate::media::mend_avi(&part, &file, recording.format).and_then(|()| publish(&file, &file)) {
                 Ok(bytes) => {
                     recording.state = RecordingState::Done;
                     recording.bytes = Some(bytes);

@@ -1,14 +1,19 @@
 //! What each state becomes at the next start.
 
+use std::collections::HashMap;
+
 use super::fakes::{Desk, Step};
-use crate::jobs::{Recording, RecordingOptions, RecordingState, Transition, Video, VideoState, new_id, now};
+use crate::jobs::{
+    Recording, RecordingOptions, RecordingState, Transition, Video, VideoState, new_id, now,
+    suspects::{self, Suspect},
+};
 
 /// Stores a video as an earlier process left it, with its file.
-fn left(desk: &Desk, state: VideoState, attempts: u32) -> Video {
+fn left(desk: &Desk, state: VideoState) -> Video {
     let mut video = desk.upload(&[Step::Frames(20)]);
     desk.jobs.files.keep_upload(&video.id).expect("kept");
     video = desk.jobs.store.insert_video(&video).expect("stored");
-    (video.state, video.attempts) = (state, attempts);
+    video.state = state;
     assert_eq!(desk.jobs.store.update_video(&video).expect("stored"), Transition::Stored);
     video
 }
@@ -39,10 +44,13 @@ fn left_recording(desk: &Desk, video: &str, state: RecordingState) -> Recording 
 #[test]
 fn work_in_progress_goes_on_and_what_is_ended_stays() {
     let desk = Desk::new();
-    let queued = left(&desk, VideoState::Queued, 0);
-    let running = left(&desk, VideoState::Running, 1);
-    let ended = [VideoState::Done, VideoState::Failed, VideoState::Cancelled].map(|state| left(&desk, state, 0));
-    let crashed = left(&desk, VideoState::Running, 3);
+    let queued = left(&desk, VideoState::Queued);
+    let running = left(&desk, VideoState::Running);
+    let ended = [VideoState::Done, VideoState::Failed, VideoState::Cancelled].map(|state| left(&desk, state));
+    let crashed = left(&desk, VideoState::Running);
+    let suspect = Suspect { crashes: 3, alone: 3, position: 0, at: now() };
+    let suspects = HashMap::from([(suspects::video(&crashed.id), suspect)]);
+    desk.jobs.store.replace_suspects(&suspects).expect("stored");
     let desk = desk.restart();
     for video in [&queued, &running] {
         assert_eq!(desk.ended(&video.id).state, VideoState::Done);

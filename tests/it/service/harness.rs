@@ -129,6 +129,14 @@ impl Server {
         if !flags.contains(&"--model") {
             command.args(["--model", SHAPES, "--model", CIFAR10]);
         }
+        match Self::spawn(command) {
+            Ok(server) => server,
+            Err(words) => panic!("the server did not start: {words}"),
+        }
+    }
+
+    /// Runs a command that runs the server; what it wrote if it ended before it was ready.
+    pub fn spawn(mut command: Command) -> Result<Self, String> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
@@ -149,7 +157,7 @@ impl Server {
         let (Some(base), Some(address)) = (url.map(str::to_owned), address) else {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("the server did not start: {line}{}", log.lock().unwrap());
+            return Err(format!("{line}{}", log.lock().unwrap()));
         };
         let said = Arc::new(Mutex::new(line));
         let kept = said.clone();
@@ -161,7 +169,12 @@ impl Server {
         // Which certificate is shown is looked at where it matters (tls_line.rs).
         let tls = ureq::tls::TlsConfig::builder().disable_verification(true).build();
         let agent = config.tls_config(tls).build().new_agent();
-        Self { child, address, base, agent, said, log, readers }
+        Ok(Self { child, address, base, agent, said, log, readers })
+    }
+
+    /// Has the process ended?
+    pub fn is_gone(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// What it wrote to stderr so far.
@@ -230,6 +243,15 @@ impl Server {
 
     pub fn get(&self, path: &str) -> Answer {
         self.ask("GET", path)
+    }
+
+    /// The answer's JSON, if the server lives long enough to give it.
+    pub fn try_get(&self, path: &str) -> Option<Value> {
+        let request = ureq::http::Request::builder().uri(format!("{}{path}", self.base));
+        let mut answer = self.agent.run(request.body(SendBody::none()).unwrap()).ok()?;
+        let mut body = Vec::new();
+        answer.body_mut().as_reader().read_to_end(&mut body).ok()?;
+        serde_json::from_slice(&body).ok()
     }
 
     pub fn post_json(&self, path: &str, body: &Value) -> Answer {

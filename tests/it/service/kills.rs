@@ -46,7 +46,7 @@ fn files(data: &Path) -> BTreeSet<String> {
 /// Asserts that there is nothing in a data folder but the store and these.
 #[track_caller]
 fn only(data: &Path, expected: &[String]) {
-    let known = ["lock", "sightglass.db", "sightglass.db-wal", "sightglass.db-shm"];
+    let known = ["lock", "reserve", "sightglass.db", "sightglass.db-wal", "sightglass.db-shm", "unclean"];
     let mut found = files(data);
     found.retain(|file| !known.contains(&file.as_str()));
     assert_eq!(found, expected.iter().cloned().collect());
