@@ -80,8 +80,20 @@ export default [
     '文件在 {} 秒附近损坏，部分帧可能缺失或显示异常。',
   ],
   [
-    'The server stopped each time it worked on this file, so it was given up. Convert the video to H.264 MP4 and try again.',
-    '服务器每次处理此文件都会中断，已放弃。请将视频转换为 H.264 MP4 后重试。',
+    'The server crashed {} times while it processed this file alone, so it was given up. Convert the video to H.264 MP4 and try again.',
+    '服务器单独处理此文件时崩溃了 {} 次，已放弃。请将视频转换为 H.264 MP4 后重试。',
+  ],
+  [
+    'The server crashed {} times while it examined this file, so it is refused. Convert the video to H.264 MP4 and send that.',
+    '服务器检查此文件时崩溃了 {} 次，因此拒绝接收。请将视频转换为 H.264 MP4 后上传。',
+  ],
+  [
+    'The server crashed {} times while it wrote this recording alone, so it was given up.',
+    '服务器单独写入此保存任务时崩溃了 {} 次，已放弃。',
+  ],
+  [
+    'The server examines a file that may have crashed it and takes no other yet: try again in a minute.',
+    '服务器正在检查一个可能导致崩溃的文件，暂不接收其他文件，请稍后重试。',
   ],
   ["The server's disk is full: detection goes on by itself when there is room.", '服务器磁盘已满：有空间后检测会自动继续。'],
   ["The server's disk is full: free some space or delete old videos, then try again.", '服务器磁盘已满，请清理空间或删除旧视频后重试。'],

@@ -135,7 +135,7 @@ pub struct ServeSettings {
     /// Largest upload, e.g. 500MB or 8GiB.
     #[arg(long, env = "SIGHTGLASS_MAX_UPLOAD", value_name = "BYTES", default_value = "8GiB", value_parser = parse_bytes)]
     pub max_upload: u64,
-    /// Disk space that uploads and live recordings leave free.
+    /// Disk space that uploads, detections and recordings leave free.
     #[arg(long, env = "SIGHTGLASS_KEEP_FREE", value_name = "BYTES", default_value = "256MiB", value_parser = parse_bytes)]
     pub keep_free: u64,
     /// Videos that may wait for their turn; one more upload is told to come back later.

@@ -36,7 +36,7 @@ pub struct JobSettings {
     pub limits: Limits,
     pub max_queue: usize,
     pub max_running: usize,
-    /// Disk space that recordings of live streams leave free, in bytes.
+    /// Disk space that uploads, detections and recordings leave free, in bytes.
     pub keep_free: u64,
     pub retention: Retention,
 }

@@ -81,7 +81,8 @@ impl Trials {
             let (next, ready) = self.wait(state, ended, |state| !state.in_trial && state.running.is_empty());
             state = next;
             state.waiting -= 1;
-            state.in_trial = ready;
+            // Another's trial may go on.
+            state.in_trial |= ready;
             if !ready {
                 drop(state);
                 self.changed.notify_all();

@@ -78,7 +78,13 @@ impl Streams {
     /// # Errors
     /// The store or the folder cannot be read.
     pub fn mend_recordings(self: &Arc<Self>) -> Result<()> {
-        for mut recording in self.jobs.store.live_recordings_in_work()? {
+        // A whole file is written beside the broken one: on a full disk that is left to a later start.
+        let is_full = self.jobs.check_disk().is_err();
+        let broken = self.jobs.store.live_recordings_in_work()?;
+        if is_full && !broken.is_empty() {
+            tracing::warn!(recordings = broken.len(), "the disk is full: recordings are mended at a later start");
+        }
+        for mut recording in broken.into_iter().filter(|_| !is_full) {
             let part = self.jobs.files.live_recording_part(&recording.id);
             let file = self.jobs.files.live_recording(&recording.id, recording.format);
             match crate::media::mend_avi(&part, &file, recording.format).and_then(|()| publish(&file, &file)) {
@@ -100,7 +106,8 @@ impl Streams {
         self.jobs.files.remove_live_recordings_but(|name| {
             let recording = name.split_once('.').and_then(|(id, _)| self.jobs.store.recording(id).ok().flatten());
             recording.is_some_and(|one| {
-                one.state == RecordingState::Done && name == format!("{}.{}", one.id, one.format.as_str())
+                let done = one.state == RecordingState::Done && name == format!("{}.{}", one.id, one.format.as_str());
+                done || (is_full && !one.state.is_final())
             })
         })
     }
