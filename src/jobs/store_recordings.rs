@@ -6,12 +6,13 @@ use super::{
     Recording, RecordingOptions, RecordingState,
     store::{Store, Transition, explain},
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 impl Store {
     /// Adds a recording; its `seq` is given by the store. On disk before this returns.
     pub fn insert_recording(&self, recording: &Recording) -> Result<Recording> {
-        let options = serde_json::to_string(&recording.options).unwrap_or_default();
+        let options = serde_json::to_string(&recording.options)
+            .map_err(|error| Error::internal("The recording's options could not be written.", error))?;
         let seq = self.write_durably(|transaction| {
             transaction.execute(
                 "INSERT INTO recordings (id, video, stream, name, format, options, state, frames_total, created_at)
@@ -122,7 +123,11 @@ impl Store {
 }
 
 fn recording_of_row(row: &Row<'_>) -> rusqlite::Result<Recording> {
-    let options: RecordingOptions = serde_json::from_str(&row.get::<_, String>("options")?).unwrap_or_default();
+    let text: String = row.get("options")?;
+    let options: RecordingOptions = serde_json::from_str(&text).unwrap_or_else(|error| {
+        tracing::error!(%error, "the stored options of a recording cannot be read: the usual ones are taken");
+        RecordingOptions::default()
+    });
     Ok(Recording {
         id: row.get("id")?,
         video: row.get("video")?,
