@@ -209,6 +209,19 @@ mod tests {
     }
 
     #[test]
+    fn the_wait_for_workers_has_an_end() {
+        let queue = Queue::<u8>::new(1);
+        let workers = [queue.join(), queue.join()];
+        queue.close();
+        assert!(!queue.wait_for_workers(Duration::ZERO));
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| queue.wait_for_workers(Duration::from_secs(100)));
+            drop(workers);
+            assert!(waits.join().expect("it ends"));
+        });
+    }
+
+    #[test]
     fn when_the_last_worker_leaves_nobody_waits() {
         let queue = Arc::new(Queue::new(1));
         let worker = queue.join();

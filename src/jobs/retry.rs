@@ -27,7 +27,7 @@ pub(super) fn until_stored<T>(
     waiting: impl Fn(&Error),
 ) -> Result<Option<T>> {
     let mut pause = FIRST_PAUSE;
-    for attempts in 1.. {
+    for attempts in 1_u32.. {
         let error = match attempt() {
             None => return Ok(None),
             Some(Ok(done)) => return Ok(Some(done)),
@@ -38,7 +38,8 @@ pub(super) fn until_stored<T>(
             tracing::error!(id, error = %error.full(), attempts, "cannot {what}");
             return Err(error);
         }
-        if attempts == 1 || pause == LONGEST_PAUSE {
+        // The first, and ever fewer of a disk that stays full for hours.
+        if attempts.is_power_of_two() {
             tracing::warn!(id, error = %error.full(), attempts, "cannot {what} now: trying again");
         }
         if passes {

@@ -1,7 +1,11 @@
 //! A store that cannot be written for a while, or at all.
 
 use super::fakes::{Desk, Gate, Step};
-use crate::jobs::{RecordingState, Transition, VideoState};
+use crate::{
+    cancel::{CancelToken, Reason},
+    error::Kind,
+    jobs::{RecordingState, Transition, VideoState, retry::until_stored},
+};
 
 #[test]
 fn a_full_disk_is_waited_for_and_no_frame_is_lost() {
@@ -23,6 +27,40 @@ fn a_full_disk_is_waited_for_and_no_frame_is_lost() {
     let video = desk.ended(&id);
     assert_eq!((video.state, video.warning), (VideoState::Done, None));
     desk.has_frames(&id, 2000);
+}
+
+#[test]
+fn a_database_that_another_process_holds_is_waited_for() {
+    let desk = Desk::new();
+    let gate = Gate::default();
+    let id = desk.add(&[Step::Hang(gate.clone())]);
+    gate.reached();
+    let (store, video) = (&desk.jobs.store, desk.stored(&id));
+    store.write().busy_timeout(std::time::Duration::ZERO).expect("set");
+    let other = rusqlite::Connection::open(desk.jobs.files.database()).expect("a connection");
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    let mut attempts = 0;
+    let mut attempt = || {
+        attempts += 1;
+        Some(store.update_video(&video))
+    };
+    let release = |error: &crate::error::Error| {
+        assert_eq!(error.kind, Kind::Unavailable, "{}", error.full());
+        other.execute_batch("COMMIT").expect("released");
+    };
+    let stored = until_stored("store the test's video", &id, &CancelToken::default(), &mut attempt, release);
+    assert_eq!(stored.expect("it is only waited for"), Some(Transition::Stored));
+    // Nobody waits for the store of work that is cancelled.
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    let cancel = CancelToken::default();
+    let stored = until_stored("store the test's video", &id, &cancel, &mut attempt, |_| {
+        cancel.cancel(Reason::Shutdown);
+    });
+    assert_eq!(stored.expect("it is only waited for"), None);
+    other.execute_batch("COMMIT").expect("released");
+    assert_eq!(attempts, 3);
+    gate.open();
+    assert_eq!(desk.ended(&id).state, VideoState::Done);
 }
 
 #[test]
