@@ -84,8 +84,8 @@ export class Controls {
     const { fromServer, method, why, playing, rate } = this.#player;
     this.#source.hidden = !fromServer;
     this.#source.title = t(why === 'unproven' || why === 'times' ? 'source.server.unproven' : 'source.server.why');
-    const words = method ? t('method', { method: t(`method.${method}`) }) : '';
-    if (this.#method.textContent !== words) this.#method.textContent = words;
+    const matched = method ? t('method', { method: t(`method.${method}`) }) : '';
+    if (this.#method.textContent !== matched) this.#method.textContent = matched;
     this.#method.dataset.frameMethod = method ?? '';
     const slow = playing && rate < 0.99;
     if (slow) this.#rate.hidden = false;

@@ -6,13 +6,13 @@
 //   already be at the next one (seen in Chromium: about one in a hundred), so each copy waits until the next callback
 //   proves that it had not moved on: that callback must be about the very next frame, and that frame must have come on
 //   after the copy was made. A copy without that proof is thrown away.
-// - mediaTimeDisplayed: the callback may tell of a picture that the element is going to show (Firefox), so the copy is made
-//   when that picture's expected display time has come and no callback has told of a further one.
+// - mediaTimeDisplayed: the callback tells of the newest picture that is due before the next repaint (Firefox), which need not
+//   be shown yet. If it is due already, it is copied at once, for no other is due before that repaint. If not, the copy is
+//   made at the next repaint, and the next callback must prove it: it must be about the very next frame, which was not due.
 
 const SETTLED = 40; // milliseconds without another callback after which it is looked whether the element stands
 const HOPELESS = 30; // so many pictures without proof in a row: this machine is too slow for it
-const PROMPT = 10; // milliseconds: a copy made later after the repaint began may be of a picture that has since come on
-const AHEAD = 0.004; // seconds: a picture that is due by at least so much later is not shown yet
+const PROMPT = 10; // milliseconds after the beginning of a repaint in which nothing new is due, at 60 repaints a second
 
 export const METHOD = {
   videoFrame: 'video-frame',
@@ -26,8 +26,7 @@ export class PictureTap {
   #hopeless;
   #callback = 0;
   #repaint = 0;
-  #pending = null; // mediaTime: the copy that waits for its proof
-  #told = null; // mediaTimeDisplayed: what the newest callback told of
+  #pending = null; // what the newest callback told of and, where it waits for its proof, the copy
   #timer = 0;
   #spare = [];
   #unproved = 0;
@@ -60,7 +59,6 @@ export class PictureTap {
     cancelAnimationFrame(this.#repaint);
     clearTimeout(this.#timer);
     this.#pending = null;
-    this.#told = null;
   }
 
   #arm() {
@@ -81,18 +79,64 @@ export class PictureTap {
   }
 
   #copied(meta) {
-    const last = this.#pending;
-    this.#pending = null;
-    if (last && meta.presentedFrames === last.number + 1 && meta.presentationTime > last.takenAt) {
-      this.#unproved = 0;
-      this.#take(last.picture, last.time);
-    } else if (last) {
-      last.picture.close();
-      if (this.#isHopeless()) return;
+    if (!this.#prove((last) => meta.presentedFrames === last.number + 1 && meta.presentationTime > last.takenAt)) return;
+    this.#pending = { time: meta.mediaTime, number: meta.presentedFrames, picture: this.#copy(), takenAt: performance.now() };
+    this.#settle(this.#pending);
+  }
+
+  #displayed(now, meta) {
+    const due = meta.expectedDisplayTime <= now;
+    if (!this.#prove((last) => !due && meta.presentedFrames === last.number + 1 && now > last.takenAt)) return;
+    const told = { time: meta.mediaTime, number: meta.presentedFrames, picture: null, takenAt: 0 };
+    this.#pending = told;
+    this.#settle(told);
+    if (this.#video.seeking) return; // Firefox may have no picture at all at this moment
+    if (!due) {
+      this.#copyAt(meta.expectedDisplayTime, told);
+      return;
     }
     const picture = this.#copy();
-    this.#pending = { picture, time: meta.mediaTime, number: meta.presentedFrames, takenAt: performance.now() };
-    this.#settle(this.#pending);
+    if (performance.now() - now > PROMPT) {
+      picture.close();
+      return;
+    }
+    this.#done(picture, told.time);
+  }
+
+  #copyAt(moment, told) {
+    cancelAnimationFrame(this.#repaint);
+    this.#repaint = requestAnimationFrame((now) => {
+      if (told !== this.#pending || this.#video.seeking) return;
+      if (now < moment) {
+        this.#copyAt(moment, told);
+        return;
+      }
+      told.picture = this.#copy();
+      told.takenAt = performance.now();
+    });
+  }
+
+  /** Hands on the picture that waits if `proof(it)` holds. False: there have been too many without proof. */
+  #prove(proof) {
+    const last = this.#pending;
+    this.#pending = null;
+    if (!last) return true;
+    if (last.picture && proof(last)) {
+      this.#done(last.picture, last.time);
+      return true;
+    }
+    last.picture?.close();
+    this.#unproved += 1;
+    if (this.#unproved < HOPELESS) return true;
+    this.#hopeless();
+    return false;
+  }
+
+  #done(picture, time) {
+    clearTimeout(this.#timer);
+    this.#pending = null;
+    this.#unproved = 0;
+    this.#take(picture, time);
   }
 
   // Where no further callback comes because the element stands, the newest one was about the picture that it shows.
@@ -111,54 +155,9 @@ export class PictureTap {
         this.#settle(pending);
         return;
       }
-      this.#pending = null;
-      pending.picture.close();
-      this.#take(this.#copy(), pending.time);
+      pending.picture?.close();
+      this.#done(this.#copy(), pending.time);
     }, SETTLED);
-  }
-
-  // A callback tells of the newest picture that is due before the next repaint. Either it is due already, and then no other
-  // comes before that repaint; or it is not, and then the element still shows the one before.
-  #displayed(now, meta) {
-    const last = this.#told;
-    const told = { time: meta.mediaTime, number: meta.presentedFrames, due: meta.expectedDisplayTime, taken: false };
-    this.#told = told;
-    if (told.due <= now) {
-      this.#grab(told, now);
-    } else if (last && !last.taken && told.number === last.number + 1) {
-      const ahead = (told.time - this.#video.currentTime) / this.#video.playbackRate;
-      if (ahead > AHEAD) this.#grab(last, now);
-    }
-    if (last && !last.taken && this.#isHopeless()) return;
-    this.#await(told);
-  }
-
-  #await(told) {
-    cancelAnimationFrame(this.#repaint);
-    this.#repaint = requestAnimationFrame((now) => {
-      if (told !== this.#told || told.taken) return;
-      if (now >= told.due) this.#grab(told, now);
-      if (!told.taken) this.#await(told);
-    });
-  }
-
-  /** `now`: when this repaint began. */
-  #grab(told, now) {
-    const picture = this.#copy();
-    if (performance.now() - now > PROMPT) {
-      picture.close();
-      return;
-    }
-    told.taken = true;
-    this.#unproved = 0;
-    this.#take(picture, told.time);
-  }
-
-  #isHopeless() {
-    this.#unproved += 1;
-    if (this.#unproved !== HOPELESS) return false;
-    this.#hopeless();
-    return true;
   }
 
   #copy() {
