@@ -1,9 +1,14 @@
 // The three browsers of the tests behind the part of Playwright's page that the shared tests use: Chromium by Playwright,
 // Firefox by Puppeteer (WebDriver BiDi), WebKitGTK by its WebDriver. All of them are Debian's.
 
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import puppeteer from 'puppeteer-core';
 
-import { openBrowser, openPage as openChromiumPage } from './page.mjs';
+import { PATIENCE, hook, openBrowser, openPage as openChromiumPage } from './page.mjs';
 import { PlainPage } from './plain-page.mjs';
 import { WebKit } from './webkit.mjs';
 
@@ -11,9 +16,10 @@ const FIREFOX = process.env.FIREFOX || '/usr/bin/firefox-esr';
 const SIZE = { width: 1280, height: 900 };
 
 /**
- * Each opens: { open(service, path), close() }. `open` resolves to a page with evaluate, waitForFunction, locator (evaluate,
+ * Each opens: { open(service, path), download(page, button, link), close() }. `open` resolves to a page with evaluate, waitForFunction, locator (evaluate,
  * click, focus, textContent, isVisible, setInputFiles), keyboard.press, screenshot, url and `faults`, what the page threw,
- * and `notes`, what it logged as information. A browser keeps what its pages store until it is closed.
+ * and `notes`, what it logged as information. A browser keeps what its pages store until it is closed. `download` presses
+ * the button and resolves to the path of the saved file.
  */
 export const BROWSERS = { chromium: openChromium, firefox: openFirefox, webkit: openWebKit };
 
@@ -29,16 +35,23 @@ async function openChromium() {
     context = page.context();
     return Object.assign(page, { notes });
   };
-  return { open, close: () => browser.close() };
+  const download = async (page, button) => {
+    const [file] = await Promise.all([page.waitForEvent('download'), hook(page, button).click()]);
+    return file.path();
+  };
+  return { open, download, close: () => browser.close() };
 }
 
 async function openFirefox() {
+  const folder = await mkdtemp(join(tmpdir(), 'sightglass-firefox-'));
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath: FIREFOX,
     headless: true,
     extraPrefsFirefox: {
       'intl.accept_languages': 'en-GB',
+      'browser.download.folderList': 2,
+      'browser.download.dir': folder,
       'media.navigator.streams.fake': true,
       'media.navigator.permission.disabled': true,
       // WebRTC to this very machine.
@@ -64,7 +77,15 @@ async function openFirefox() {
     await page.settled();
     return page;
   };
-  return { open, close: () => browser.close() };
+  const download = async (page, button) => {
+    await hook(page, button).click();
+    return newFile(folder);
+  };
+  const close = async () => {
+    await browser.close();
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  return { open, download, close };
 }
 
 async function openWebKit(options) {
@@ -75,5 +96,20 @@ async function openWebKit(options) {
     await page.settled();
     return page;
   };
-  return { open, close: () => webkit.stop() };
+  const download = async (page, button) => {
+    await hook(page, button).click();
+    return newFile(webkit.downloads);
+  };
+  return { open, download, close: () => webkit.stop() };
+}
+
+/** The one file of a folder, when it is whole: browsers write under another name, or beside an empty one, until then. */
+async function newFile(folder) {
+  const late = Date.now() + PATIENCE;
+  for (;;) {
+    const names = existsSync(folder) ? await readdir(folder) : [];
+    if (names.length === 1 && /\.(avi|mp4)$/.test(names[0])) return join(folder, names[0]);
+    if (Date.now() > late) throw new Error(`nothing was saved: ${names}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }

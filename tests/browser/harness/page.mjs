@@ -18,6 +18,10 @@ export const PATIENCE = 60_000;
 export const openBrowser = (flags = []) =>
   chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true, args: [...FLAGS, ...flags] });
 
+// What the frame proof (www/frame-proof.js) has found in this browser, so that not every page of a test proves it again.
+const PROOF = 'sightglass.frame-proof';
+const proofs = new WeakMap();
+
 /** A page of its own browser context. `page.faults` collects what the page throws; a test ends with it empty. */
 export async function openPage(browser, service, { path = '/', before, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-GB', ...options });
@@ -30,12 +34,21 @@ export async function openPage(browser, service, { path = '/', before, ...option
     const network = /Failed to load resource|WebSocket connection|header has been ignored/.test(message.text());
     if (message.type() === 'error' && !network) page.faults.push(message.text());
   });
+  const proof = proofs.get(browser);
+  if (proof) await page.addInitScript(([key, kept]) => localStorage.getItem(key) ?? localStorage.setItem(key, kept), [PROOF, proof]);
   if (before) await before(page);
   await page.goto(new URL(path, service.url).href);
   await page.waitForFunction(() => {
     const none = document.querySelector('sg-videos .none'); // only the page of the videos has a list
     return !none || !none.hidden || document.querySelector('sg-videos li');
   });
+  if (path === '/' && !before && !proof) {
+    proofs.set(browser, await page.evaluate(async (key) => {
+      const { provenMethod } = await import('/frame-proof.js');
+      for (const kind of ['mp4', 'mp4-cut']) await provenMethod(kind);
+      return localStorage.getItem(key);
+    }, PROOF));
+  }
   return page;
 }
 

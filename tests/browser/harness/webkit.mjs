@@ -1,7 +1,7 @@
 // WebKitGTK's MiniBrowser on a display of its own (Xvfb) and a message bus of its own, driven by WebKitWebDriver.
 
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,6 +33,9 @@ export class WebKit {
 
   async #start(accelerated) {
     this.#folder = await mkdtemp(join(tmpdir(), 'sightglass-webkit-'));
+    await mkdir(join(this.#folder, '.config'));
+    await mkdir(this.downloads);
+    await writeFile(join(this.#folder, '.config/user-dirs.dirs'), 'XDG_DOWNLOAD_DIR="$HOME/Downloads"\n');
     const screen = this.#spawn(['Xvfb', '-displayfd', '3', '-screen', '0', '1400x1000x24', '-nolisten', 'tcp'], {});
     const display = await firstLine(screen, screen.stdio[3]);
     const port = await freePort();
@@ -89,6 +92,11 @@ export class WebKit {
   async go(url) {
     await this.#driver.get(url);
     this.#url = url;
+  }
+
+  /** Where it puts what is saved. */
+  get downloads() {
+    return join(this.#folder, 'Downloads');
   }
 
   /** The value of an expression, awaited. */
