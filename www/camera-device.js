@@ -1,6 +1,7 @@
 // The visitor's own camera: opening it, choosing one, and knowing when it goes away.
 
 const FIRST = 2000; // milliseconds for a camera's first picture
+const SILENT = 1000; // milliseconds without a callback after which pictures are looked for at each repaint
 
 // Asked for one after the other, while the browser says that no camera is like this.
 function* wishes({ device, facing, width, height }) {
@@ -105,22 +106,29 @@ function stop(stream) {
 /** Calls `act(at)` for each new picture of a playing <video>, `at` being when it was taken (performance.now()). */
 export function eachPicture(video, act) {
   let over = false;
+  let called = false;
   let last = -1;
   const frame = (now, meta) => {
     if (over) return;
+    called = true;
     video.requestVideoFrameCallback(frame);
     // Not every browser knows when the camera gave it; then it is when the page got it.
     const taken = meta.captureTime;
     act(taken > 0 && taken <= now && now - taken < 1000 ? taken : Math.min(now, performance.now()));
   };
   const repaint = (now) => {
-    if (over) return;
+    if (over || called) return;
     requestAnimationFrame(repaint);
     if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA || video.currentTime === last) return;
     last = video.currentTime;
     act(now);
   };
-  if ('requestVideoFrameCallback' in video) video.requestVideoFrameCallback(frame);
-  else requestAnimationFrame(repaint);
+  if ('requestVideoFrameCallback' in video) {
+    video.requestVideoFrameCallback(frame);
+    // WebKitGTK has it, but never calls where it paints without a GPU.
+    setTimeout(() => requestAnimationFrame(repaint), SILENT);
+  } else {
+    requestAnimationFrame(repaint);
+  }
   return () => (over = true);
 }
