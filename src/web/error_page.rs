@@ -23,7 +23,7 @@ const STYLE: &str = "\
 body{margin:0;min-height:100vh;display:grid;place-content:center;padding:1rem;background:var(--ground);color:var(--text);\
 font:400 16px/1.5 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\",\"PingFang SC\",\"Microsoft YaHei\",\"Noto Sans CJK SC\",sans-serif}\
 main{max-width:36rem;padding:1.75rem 2rem;background:var(--card);border:1px solid var(--line);border-radius:14px;overflow-wrap:anywhere}\
-h1{margin:0 0 .5rem;font-size:1.35rem;line-height:1.3}\
+h1,h2{margin:0 0 .5rem;font-size:1.35rem;line-height:1.3}\
 p{margin:.5rem 0}\
 .status{margin:0;color:var(--quiet);font-weight:650}\
 section+section{margin-top:1.25rem;padding-top:1.25rem;border-top:1px solid var(--line)}\

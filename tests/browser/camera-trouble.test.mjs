@@ -65,7 +65,7 @@ test('a camera that gives no picture is told', async () => {
     });
   const page = await openCamera(browser, service, '', { before: blind });
   await hook(page, 'start').click();
-  assert.match(await alert(page), /no picture/);
+  assert.match(await alert(page), /No video from the camera/);
   await hook(page, 'stop').click();
   await hook(page, 'start').waitFor();
   assert.deepEqual(page.faults, []);
