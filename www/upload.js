@@ -5,6 +5,7 @@ import { t } from './i18n.js';
 import { ADDRESS } from './protocol.js';
 
 const SPEED_WINDOW = 3000; // milliseconds over which the speed is averaged
+const PATIENCE = 8000; // milliseconds
 const QUIET = 15_000; // milliseconds without progress after which the server is asked whether it is still there
 
 export class Cancelled extends Error {}
@@ -86,12 +87,18 @@ async function readable(file) {
 
 /** When the newest video that the server has was created, or '' where it cannot tell. */
 async function newestVideo() {
-  const { items } = await listVideos({ limit: 1 }).catch(() => ({ items: [] }));
-  return items[0]?.created_at ?? '';
+  const [newest] = await someVideos(1);
+  return newest?.created_at ?? '';
+}
+
+/** The newest videos, or none where the server does not tell in time: this is asked beside the upload, and must not hold it up. */
+async function someVideos(limit) {
+  const late = new Promise((resolve) => setTimeout(resolve, PATIENCE, { items: [] }));
+  return (await Promise.race([listVideos({ limit }).catch(() => ({ items: [] })), late])).items;
 }
 
 // Everything had been sent when the connection broke: the server may have taken the video, and only its answer was lost.
 async function findArrived({ file, newest = '' }) {
-  const { items } = await listVideos({ limit: 20 }).catch(() => ({ items: [] }));
-  return items.find((video) => video.created_at > newest && video.bytes === file.size && video.name === file.name) ?? null;
+  const all = await someVideos(20);
+  return all.find((video) => video.created_at > newest && video.bytes === file.size && video.name === file.name) ?? null;
 }

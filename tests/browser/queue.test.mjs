@@ -53,7 +53,7 @@ const waitProgress = (least) =>
 
 /** A slow upload of `file`, somewhere in its middle. */
 async function startSlowly(...files) {
-  await slowDown(150_000);
+  await slowDown(60_000);
   await upload(page, ...files);
   await waitProgress(3);
 }
@@ -98,32 +98,65 @@ test('files that come while another one is sent wait for their turn', async () =
   assert.deepEqual(await names(), ['numbered.mp4', 'shapes.mp4']);
 });
 
-for (const how of ['by itself', 'by Retry']) {
-  test(`an upload whose connection breaks stays in sight and is sent again ${how}`, async () => {
-    page = await openPage(browser, service);
-    await startSlowly(SHAPES);
-    await upload(page, fixture('numbered.mp4'));
-    await service.end();
-    await waitRow('shapes.mp4', 'interrupted');
-    const said = await row('shapes.mp4').innerText();
-    assert.match(said, /Connection lost at [1-9]\d*%/);
-    assert.ok(await row('shapes.mp4').locator('[data-testid=upload-retry]').isVisible());
-    await waitRow('numbered.mp4', 'waiting');
-    await slowDown(-1);
-    if (how === 'by Retry') {
-      // Pauses grow for as long as the server is away; the button does not wait.
-      await page.waitForFunction(() => / [3-9] s\.$/.test(document.querySelector('[data-testid=queue] .amount').textContent));
-      await service.start();
-      await row('shapes.mp4').locator('[data-testid=upload-retry]').click();
-    } else {
-      await service.start();
-    }
-    await waitRow('numbered.mp4', 'done');
-    assert.deepEqual(await names(), ['numbered.mp4', 'shapes.mp4']);
-    await waitFrame(page, 1);
-    assert.equal(await page.locator('#name').innerText(), 'shapes.mp4');
-  });
+/** Until the upload of shapes.mp4 is interrupted in its middle; numbered.mp4 waits behind it. */
+async function interrupt() {
+  await startSlowly(SHAPES);
+  await upload(page, fixture('numbered.mp4'));
+  await service.end();
+  await waitRow('shapes.mp4', 'interrupted');
+  assert.match(await row('shapes.mp4').innerText(), /Connection lost at [1-9]\d*%/);
+  assert.ok(await row('shapes.mp4').locator('[data-testid=upload-retry]').isVisible());
+  await waitRow('numbered.mp4', 'waiting');
+  await slowDown(-1);
 }
+
+async function allArrived() {
+  await waitRow('numbered.mp4', 'done');
+  assert.deepEqual(await names(), ['numbered.mp4', 'shapes.mp4']);
+  await waitFrame(page, 1);
+  assert.equal(await page.locator('#name').innerText(), 'shapes.mp4');
+}
+
+test('an upload whose connection breaks stays in sight and is sent again by itself', async () => {
+  page = await openPage(browser, service);
+  await interrupt();
+  await service.start();
+  await allArrived();
+});
+
+test('Retry does not wait for the next try', async () => {
+  page = await openPage(browser, service, { before: (fresh) => fresh.clock.install() });
+  await interrupt();
+  // The page's time stands still: nothing happens by itself any more.
+  await page.clock.pauseAt(new Date(Date.now() + 60_000));
+  await page.waitForFunction(() => / \d+ s\.$/.test(document.querySelector('[data-testid=queue] .amount').textContent));
+  await service.start();
+  await row('shapes.mp4').locator('[data-testid=upload-retry]').click();
+  await waitRow('shapes.mp4', 'done');
+  await page.clock.resume();
+  await allArrived();
+});
+
+test('a server that stands still without a word is not waited for for ever', async () => {
+  page = await openPage(browser, service);
+  await slowDown(2_000_000);
+  await page.evaluate(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(80_000_000)], 'large.mp4', { type: 'video/mp4' })); // more than lies in buffers on the way
+    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  });
+  await waitProgress(1);
+  service.freeze();
+  try {
+    await waitRow('large.mp4', 'interrupted');
+    assert.match(await row('large.mp4').innerText(), /Connection lost at \d+%/);
+  } finally {
+    service.thaw();
+  }
+  await waitRow('large.mp4', 'uploading');
+  await hook(page, 'upload-cancel').click();
+  assert.equal(await hook(page, 'queue').locator('li').count(), 0);
+});
 
 /** A way to the service that once, after everything of an upload has gone through, breaks in the middle of the answer. */
 async function breakingLine() {
