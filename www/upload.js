@@ -8,7 +8,7 @@ const SPEED_WINDOW = 3000; // milliseconds over which the speed is averaged
 const PATIENCE = 8000; // milliseconds
 const QUIET = 15_000; // milliseconds without progress after which the server is asked whether it is still there
 
-export class Cancelled extends Error {}
+class Cancelled extends Error {}
 
 /**
  * Sends `item.file` with `item.model` and `item.threshold`. `progress({ sent, total, speed })`, speed in bytes a second.
