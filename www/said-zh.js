@@ -84,8 +84,8 @@ export default [
     '服务器单独处理此文件时崩溃了 {} 次，已放弃。请将视频转换为 H.264 MP4 后重试。',
   ],
   [
-    'The server crashed {} times while it examined this file, so it is refused. Convert the video to H.264 MP4 and send that.',
-    '服务器检查此文件时崩溃了 {} 次，因此拒绝接收。请将视频转换为 H.264 MP4 后上传。',
+    'The server crashed {} times while it processed this file, so it is refused. Convert the video to H.264 MP4 and send that.',
+    '服务器处理此文件时崩溃了 {} 次，因此拒绝接收。请将视频转换为 H.264 MP4 后上传。',
   ],
   [
     'The server crashed {} times while it wrote this recording alone, so it was given up.',

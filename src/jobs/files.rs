@@ -13,10 +13,12 @@
 
 use std::{
     fs::{self, File},
-    io::ErrorKind,
+    io::{ErrorKind, Read},
     path::{Path, PathBuf},
     time::SystemTime,
 };
+
+use sha2::{Digest, Sha256};
 
 use super::KeptPictures;
 use crate::{
@@ -148,6 +150,19 @@ impl Files {
 
     pub fn source(&self, id: &str) -> PathBuf {
         self.video(id).join("source")
+    }
+
+    /// SHA-256 of a video's source, in hexadecimal. Reads the whole file.
+    pub fn source_sha256(&self, id: &str) -> Result<String> {
+        let mut hash = Sha256::new();
+        let (mut file, mut buffer) = (File::open(self.source(id))?, vec![0; 1 << 20]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                read => hash.update(&buffer[..read]),
+            }
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     pub fn recording(&self, video: &str, id: &str, format: Format) -> PathBuf {

@@ -28,6 +28,10 @@ impl Jobs {
                 ));
                 video.finished_at = Some(now());
                 tracing::error!(id = %video.id, crashes, "a video is given up: it crashes the server");
+                match self.files.source_sha256(&video.id) {
+                    Ok(sha256) => self.trials.refuse_upload(&self.store, &sha256, crashes),
+                    Err(error) => tracing::warn!(error = %error.full(), "the source of that video cannot be read"),
+                }
             } else {
                 video.state = VideoState::Queued;
             }

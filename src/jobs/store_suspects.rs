@@ -55,6 +55,13 @@ impl Store {
         })
     }
 
+    pub(super) fn insert_suspect(&self, item: &str, suspect: &Suspect) -> Result<()> {
+        let Suspect { crashes, alone, position, at } = suspect;
+        let sql = "INSERT OR REPLACE INTO suspects (item, crashes, alone, position, at) VALUES (?1,?2,?3,?4,?5)";
+        self.write().execute(sql, params![item, crashes, alone, *position as i64, at]).map_err(explain)?;
+        Ok(())
+    }
+
     pub(super) fn delete_suspect(&self, item: &str) -> Result<()> {
         self.write().execute("DELETE FROM suspects WHERE item=?1", [item]).map_err(explain)?;
         Ok(())

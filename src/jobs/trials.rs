@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Jobs, Store,
+    Jobs, Store, now,
     suspects::{self, Suspect, log_failure},
 };
 use crate::{error::Result, fault};
@@ -69,6 +69,14 @@ impl Trials {
             (suspect.crashes, suspect.alone) = (0, 0);
             log_failure(store.forgive_suspect(item));
         }
+    }
+
+    /// The source of a video that is given up is not taken again, although its examination succeeds. `sha256`: of its bytes.
+    pub fn refuse_upload(&self, store: &Store, sha256: &str, crashes: u32) {
+        let suspect = Suspect { crashes, alone: crashes, position: 0, at: now() };
+        let mut state = self.lock();
+        log_failure(store.insert_suspect(&suspects::upload(sha256), &suspect));
+        state.suspects.insert(suspects::upload(sha256), suspect);
     }
 
     /// Waits until the item may be worked on; None when `ended` says that nobody wants that any more.
@@ -212,7 +220,7 @@ impl Jobs {
         if let Some(crashes) = self.trials.given_up(&item) {
             return Err(fault!(
                 Unprocessable,
-                "The server crashed {crashes} times while it examined this file, so it is refused. Convert the video to \
+                "The server crashed {crashes} times while it processed this file, so it is refused. Convert the video to \
                  H.264 MP4 and send that."
             ));
         }

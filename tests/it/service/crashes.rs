@@ -88,6 +88,9 @@ fn no_good_video_is_given_up_for_what_others_do() {
         assert_eq!(video["state"], "done", "{video}");
         in_order(&server.detections(id), 0, *frames);
     }
+    // Whoever sends such a file again does not crash the server three more times.
+    let refused = server.send_video(&clip, "").must(422);
+    assert!(refused.text().contains("crashed 3 times while it processed this file"), "{}", refused.text());
 }
 
 /// Is no more work done? False, too, when the server crashes meanwhile.
@@ -122,7 +125,7 @@ fn an_upload_that_crashes_the_server_is_refused_and_no_other() {
     crash_at(server, data.path(), &[&item(&bad)]);
     let server = Server::start(data.path());
     let refused = server.send_video(&bad, "").must(422);
-    assert!(refused.text().contains("crashed 2 times while it examined this file"), "{}", refused.text());
+    assert!(refused.text().contains("crashed 2 times while it processed this file"), "{}", refused.text());
     server.send_video(&good, "").must(201);
     assert_eq!(std::fs::read_dir(data.path().join("uploads")).unwrap().count(), 0);
     server.stop();

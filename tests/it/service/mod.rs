@@ -17,6 +17,7 @@ mod command_pictures;
 mod crashes;
 mod darknet;
 mod default_models;
+mod descriptors;
 mod durability;
 mod error_pages;
 mod eval;

@@ -44,7 +44,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustix", &["jobs", "media", "meter", "web"]),
     ("serde", &[]),
     ("serde_json", &[]),
-    ("sha2", &["engine", "models", "web"]),
+    ("sha2", &["engine", "jobs", "models", "web"]),
     ("signal-hook", &["app"]),
     ("subtle", &["web"]),
     ("thiserror", &["error"]),
