@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use crate::{
     cancel::CancelToken,
     config::EngineOptions,
-    engine::{Constant, Engine, Measured, Network, Setup, Ticket},
+    engine::{Constant, Engine, Measured, Network, Setup, Ticket, Trial},
     error::{Error, Result},
     event::{Class, Detection, Task, round},
     fault,
@@ -169,6 +169,11 @@ impl Detector {
 
     pub fn label_names(&self) -> &[String] {
         &self.decoder.labels
+    }
+
+    /// The setups that were measured when it was loaded; none where the choice was known.
+    pub fn trials(&self) -> &[Trial] {
+        self.engine.trials()
     }
 
     /// What the engine runs.

@@ -212,6 +212,10 @@ export default [
   // pictures
   ['This is no picture: {}.', '这不是图片，{}。'],
   ['The picture is empty: {}.', '图片是空的，{}。'],
+  [
+    '{} pictures are not read on this system: install libheif1 there, or send a JPEG.',
+    '此系统无法读取 {} 图片：请在系统上安装 libheif1，或使用 JPEG 图片。',
+  ],
   ['A {} picture is not read here: {}.', '此处不支持 {} 图片，{}。'],
   ['send a {} or {} picture', '请使用 {} 或 {} 图片'],
   ['The {} picture is cut off: its end is missing.', '{} 图片不完整，缺少结尾部分。'],
@@ -224,6 +228,9 @@ export default [
   ['A JPEG of more than 8 bits a sample', '超过 8 位的 JPEG'],
   ['A JPEG of so many scans', '扫描次数过多的 JPEG'],
   ['A BMP of this compression', '采用此压缩方式的 BMP'],
+  ['A TIFF of these samples', '采用此采样格式的 TIFF'],
+  ['A TIFF of this colour space', '采用此色彩空间的 TIFF'],
+  ['A TIFF of this compression', '采用此压缩方式的 TIFF'],
   ['The picture is broken or of a kind that cannot be read.', '图片已损坏，或格式不受支持。'],
   ['The picture has {} pixels, more than the {} allowed (--max-pixels): {}.', '图片为 {} 像素，超过允许的 {} 像素（--max-pixels），{}。'],
   ['send a smaller one', '请发送更小的图片'],

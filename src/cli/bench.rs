@@ -13,7 +13,7 @@ use crate::{
     app,
     config::{Limits, MediaSettings, ModelSettings},
     detector::Detector,
-    engine::Measured,
+    engine::{Load, Measured},
     error::{Error, Result},
     event::Task,
     fault,
@@ -140,7 +140,12 @@ impl Drop for Scratch {
 fn clocked(work: impl FnOnce() -> Result<u64>) -> Result<Measured> {
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let frames = work()?;
-    Ok(Measured { frames, seconds: start.elapsed().as_secs_f64(), cpu_seconds: cpu_seconds() - cpu })
+    Ok(Measured {
+        frames,
+        seconds: start.elapsed().as_secs_f64(),
+        cpu_seconds: cpu_seconds() - cpu,
+        load: Load::default(),
+    })
 }
 
 /// Decodes the file as a job does; keeps some frames, copied so that the decoder's buffers go back to it.

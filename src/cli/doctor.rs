@@ -6,7 +6,7 @@ use super::place::cache_folder;
 use crate::{
     config::{EngineOptions, ModelSettings, Precision, Provider},
     detector::{Detector, network},
-    engine,
+    engine::{self, Trial},
     error::Result,
     fault, media,
     models::{self, Model},
@@ -17,9 +17,13 @@ use crate::{
 pub struct DoctorSettings {
     #[command(flatten)]
     models: ModelSettings,
-    /// Data folder of the service, looked at for room.
+    /// Data folder of the service, looked at for room; its measured choices are used where it is there.
     #[arg(long, env = "SIGHTGLASS_DATA", value_name = "DIR", default_value = "data")]
     data: std::path::PathBuf,
+    /// Measure each model's setups again, print them and keep the fastest: for the next start of a service with this data
+    /// folder, or for the other subcommands where there is none.
+    #[arg(long, env = "SIGHTGLASS_MEASURE")]
+    measure: bool,
 }
 
 /// Least room for videos and results, in bytes.
@@ -58,7 +62,9 @@ pub fn run(settings: &DoctorSettings) -> Result<()> {
     look_at_machine(&mut findings, &settings.data);
     look_at_media(&mut findings);
     look_at_pictures(&mut findings);
-    let options = settings.models.engine_options(cache_folder());
+    // Where `serve` looks for it.
+    let cache = Some(settings.data.join("cache")).filter(|cache| cache.is_dir()).or_else(cache_folder);
+    let options = EngineOptions { measure_again: settings.measure, ..settings.models.engine_options(cache) };
     look_at_engine(&mut findings, settings, &options);
     match findings.broken {
         0 => {
@@ -147,10 +153,34 @@ fn look_at_engine(findings: &mut Findings, settings: &DoctorSettings, options: &
         match loaded {
             Ok(detector) => {
                 let info = detector.info();
-                findings.good(name, format_args!("runs by {}; {}", detector.setup(), info.chosen));
+                let how = match settings.measure {
+                    true if detector.trials().is_empty() => info.chosen.as_str(),
+                    true => "the fastest of these",
+                    false => info.chosen.as_str(),
+                };
+                findings.good(name, format_args!("runs by {}; {how}", detector.setup()));
+                if settings.measure {
+                    print_trials(detector.trials());
+                }
             }
             Err(error) => findings.broken(name, error.full()),
         }
+    }
+}
+
+/// What was measured, the fastest first.
+fn print_trials(trials: &[Trial]) {
+    let mut trials: Vec<&Trial> = trials.iter().collect();
+    trials.sort_by(|a, b| b.measured.fps().total_cmp(&a.measured.fps()));
+    if !trials.is_empty() {
+        println!("           {:<32}{:>10}{:>22}", "setup", "frames/s", "other programs' CPU");
+    }
+    for Trial { setup, measured } in &trials {
+        let others = format!("{:.0} %", measured.load.others * 100.0);
+        println!("           {:<32}{:>10.1}{others:>22}", setup.to_string(), measured.fps());
+    }
+    if trials.iter().any(|trial| trial.measured.load.busy) {
+        println!("           Other programs kept the machine busy: measure again when it is quiet.");
     }
 }
 

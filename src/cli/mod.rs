@@ -8,6 +8,7 @@ mod coco;
 mod detect;
 mod doctor;
 mod eval;
+mod examples;
 mod fresh;
 mod inputs;
 mod log;
@@ -30,7 +31,7 @@ const GENERAL: &str = "Log and configuration";
 
 /// Every frame of a video with the boxes of exactly that frame.
 #[derive(Parser)]
-#[command(name = "sightglass", version, propagate_version = true)]
+#[command(name = "sightglass", version, propagate_version = true, max_term_width = 100, after_help = examples::PROGRAM)]
 pub struct Cli {
     /// What to log: error, warn, info, debug, or a filter such as `sightglass=debug` [default: info for serve, else warn].
     #[arg(long, global = true, env = "SIGHTGLASS_LOG", value_name = "FILTER", help_heading = GENERAL)]
@@ -56,18 +57,25 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Start the service.
+    #[command(after_help = examples::SERVE)]
     Serve(Box<ServeSettings>),
     /// Detect in videos and pictures: prints a JSON event for each frame, and writes annotated copies with -o.
+    #[command(after_help = examples::DETECT)]
     Detect(Box<detect::DetectSettings>),
     /// Say what pictures are of: prints a JSON object for each, and writes copies with the likeliest class with -o.
+    #[command(after_help = examples::CLASSIFY)]
     Classify(Box<classify::ClassifySettings>),
     /// Measure each stage on a video: decoder, preprocessing, ONNX Runtime alone, the whole.
+    #[command(after_help = examples::BENCH)]
     Bench(bench::BenchSettings),
     /// Measure a model's accuracy on annotated pictures: COCO's twelve figures, and those of each class.
+    #[command(after_help = examples::EVAL)]
     Eval(Box<eval::EvalSettings>),
     /// Check what is installed, which providers really work, and how to get what is missing.
+    #[command(after_help = examples::DOCTOR)]
     Doctor(doctor::DoctorSettings),
     /// Make model folders of networks as they come.
+    #[command(after_help = examples::MODELS)]
     Models(models::ModelsSettings),
 }
 

@@ -22,6 +22,7 @@ use crate::{
 };
 
 #[derive(Clone, clap::Args)]
+#[command(next_help_heading = "A running service does the work")]
 pub struct ServerSettings {
     /// Let this running service do the work, e.g. http://127.0.0.1:8080; its models are meant then.
     #[arg(long, env = "SIGHTGLASS_SERVER", value_name = "URL")]

@@ -17,6 +17,8 @@ pub struct EngineOptions {
     pub batch: Option<usize>,
     /// Folder for the cache of measured choices; `None`: no cache.
     pub cache: Option<PathBuf>,
+    /// Measure even where the cache has a choice, and replace that.
+    pub measure_again: bool,
 }
 
 /// Execution providers of ONNX Runtime.

@@ -6,6 +6,7 @@ use super::parse_duration;
 
 /// Settings of cameras and network streams.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Live streams")]
 pub struct LiveSettings {
     /// Live streams (cameras of visitors and network cameras) at the same time.
     #[arg(long, env = "SIGHTGLASS_MAX_STREAMS", value_name = "N", default_value_t = 64)]

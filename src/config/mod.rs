@@ -22,6 +22,7 @@ pub use secure::{SecureSettings, TlsSource, Token};
 
 /// Which models are served and how they run; shared by all subcommands that detect.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Models")]
 pub struct ModelSettings {
     /// Model to use: a name in the models folder, or the path of a model folder. May be given several times; the first that
     /// detects and the first that classifies are the defaults [default: those that ship].
@@ -61,12 +62,14 @@ impl ModelSettings {
             threads: self.threads,
             batch: self.batch,
             cache,
+            measure_again: false,
         }
     }
 }
 
 /// What a media file may ask of the service.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Limits of media")]
 pub struct MediaSettings {
     /// Largest frame in pixels; a video with larger ones is refused.
     #[arg(long, env = "SIGHTGLASS_MAX_PIXELS", value_name = "PIXELS", default_value_t = 8192 * 4320)]
@@ -133,25 +136,43 @@ pub struct ServeSettings {
     #[command(flatten)]
     pub connections: ConnectionSettings,
     /// Largest upload, e.g. 500MB or 8GiB.
-    #[arg(long, env = "SIGHTGLASS_MAX_UPLOAD", value_name = "BYTES", default_value = "8GiB", value_parser = parse_bytes)]
+    #[arg(long, env = "SIGHTGLASS_MAX_UPLOAD", help_heading = "Limits of the service", value_name = "BYTES", default_value = "8GiB", value_parser = parse_bytes)]
     pub max_upload: u64,
     /// Disk space that uploads, detections and recordings leave free.
-    #[arg(long, env = "SIGHTGLASS_KEEP_FREE", value_name = "BYTES", default_value = "256MiB", value_parser = parse_bytes)]
+    #[arg(long, env = "SIGHTGLASS_KEEP_FREE", help_heading = "Limits of the service", value_name = "BYTES", default_value = "256MiB", value_parser = parse_bytes)]
     pub keep_free: u64,
     /// Videos that may wait for their turn; one more upload is told to come back later.
-    #[arg(long, env = "SIGHTGLASS_MAX_QUEUE", value_name = "N", default_value_t = 100)]
+    #[arg(
+        long,
+        env = "SIGHTGLASS_MAX_QUEUE",
+        help_heading = "Limits of the service",
+        value_name = "N",
+        default_value_t = 100
+    )]
     pub max_queue: usize,
     /// Videos that are worked on at the same time.
-    #[arg(long, env = "SIGHTGLASS_MAX_RUNNING", value_name = "N", default_value_t = 4)]
+    #[arg(
+        long,
+        env = "SIGHTGLASS_MAX_RUNNING",
+        help_heading = "Limits of the service",
+        value_name = "N",
+        default_value_t = 4
+    )]
     pub max_running: usize,
     /// Viewers (WebSockets) at the same time.
-    #[arg(long, env = "SIGHTGLASS_MAX_VIEWERS", value_name = "N", default_value_t = 1000)]
+    #[arg(
+        long,
+        env = "SIGHTGLASS_MAX_VIEWERS",
+        help_heading = "Limits of the service",
+        value_name = "N",
+        default_value_t = 1000
+    )]
     pub max_viewers: usize,
     /// Delete finished videos and live recordings after so many days [default: keep].
-    #[arg(long, env = "SIGHTGLASS_KEEP_DAYS", value_name = "DAYS")]
+    #[arg(long, env = "SIGHTGLASS_KEEP_DAYS", help_heading = "Retention", value_name = "DAYS")]
     pub keep_days: Option<f64>,
     /// Delete the oldest of them when all files together take more, e.g. 100GB [default: keep].
-    #[arg(long, env = "SIGHTGLASS_KEEP_BYTES", value_name = "BYTES", value_parser = parse_bytes)]
+    #[arg(long, env = "SIGHTGLASS_KEEP_BYTES", help_heading = "Retention", value_name = "BYTES", value_parser = parse_bytes)]
     pub keep_bytes: Option<u64>,
     /// Further origin whose pages may call this server, e.g. https://example.org (the server's own always may).
     #[arg(long, env = "SIGHTGLASS_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]

@@ -11,6 +11,7 @@ const SHORTEST_TOKEN: usize = 8;
 
 /// Settings of transport security and access.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "HTTPS and access")]
 pub struct SecureSettings {
     /// Certificate chain in PEM: the server then speaks HTTPS. Read again when the file changes.
     #[arg(long, env = "SIGHTGLASS_TLS_CERT", value_name = "FILE")]

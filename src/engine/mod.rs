@@ -19,7 +19,7 @@ use std::{
 };
 
 pub use choice::processor;
-pub use choice::{Measured, Setup};
+pub use choice::{Load, Measured, Setup, Trial};
 pub use library::{Library, has_gpu, library};
 pub use pool::{Buffer, Pool};
 pub use provider::has_bf16;
@@ -87,6 +87,7 @@ pub struct Engine {
     signature: Signature,
     setup: Setup,
     chosen: String,
+    trials: Vec<Trial>,
 }
 
 impl Engine {
@@ -111,12 +112,18 @@ impl Engine {
             signature: chosen.signature,
             setup,
             chosen: chosen.words,
+            trials: chosen.trials,
         })
     }
 
     /// What really runs.
     pub fn setup(&self) -> &Setup {
         &self.setup
+    }
+
+    /// The setups that were measured when it was opened; none where the choice was known.
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
     }
 
     /// How it was found, in words.

@@ -28,12 +28,16 @@ pub fn format(head: &[u8]) -> Option<StillFormat> {
 }
 
 pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
-    let mut meta = None;
+    let (mut meta, mut animated) = (None, false);
     let mut at = 0;
-    while at < bytes.len() {
+    // What follows the last box (a line's end, zeros) is no box that was cut off.
+    while bytes.get(at + 4..at + 8).is_some_and(|kind| kind.iter().all(u8::is_ascii_graphic)) {
         let found = part(bytes, at)?;
-        if found.kind == *b"meta" {
-            meta = Some(found.data);
+        match &found.kind {
+            b"meta" => meta = Some(found.data),
+            // The index of a sequence.
+            b"moov" => animated = true,
+            _ => {}
         }
         at = found.next;
     }
@@ -71,7 +75,7 @@ pub fn outside(bytes: &[u8]) -> Result<Outside, Flaw> {
         }
     }
     // Turning and mirroring are properties, which the decoder applies; EXIF's number only repeats them (6.5.10, A.2.1).
-    Ok(Outside { size: primary, orientation: 1, alpha: false, animated: false, unusual: None, end: bytes.len() })
+    Ok(Outside { size: primary, orientation: 1, alpha: false, animated, unusual: None, end: bytes.len() })
 }
 
 /// A tile reaches beyond the picture at its right and lower edge, or a small picture is one tile of 512 x 512.

@@ -28,6 +28,7 @@ mod service;
 mod shared;
 mod tidy;
 mod vision;
+mod vision_heif;
 mod vision_mark;
 mod vision_still;
 mod webrtc;

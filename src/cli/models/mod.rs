@@ -53,6 +53,7 @@ fn exact(onnxruntime: Option<&Path>) -> EngineOptions {
         threads: Some(1),
         batch: None,
         cache: None,
+        measure_again: false,
     }
 }
 

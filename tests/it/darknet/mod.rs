@@ -38,6 +38,7 @@ fn run(converted: &Converted, pictures: &[Vec<f32>], batch: usize) -> Vec<Inferr
         threads: Some(1),
         batch: Some(batch),
         cache: None,
+        measure_again: false,
     };
     let engine = Engine::open(&network, &options).unwrap();
     let tickets: Vec<_> = pictures

@@ -123,3 +123,72 @@ fn an_address_to_listen_on_is_taken_as_people_write_it_or_explained() {
         Server::on(listen, &folder.path().join("data"), &[]).stop();
     }
 }
+
+#[test]
+fn help_is_in_sections_with_examples_and_fits_a_terminal() {
+    for command in ["serve", "detect", "classify", "bench", "eval", "doctor", "models"] {
+        let help = String::from_utf8_lossy(&ends(program().args([command, "--help"]), 0).stdout).into_owned();
+        assert!(help.contains("Examples:\n  sightglass "), "{command}: {help}");
+        for line in help.lines() {
+            assert!(line.chars().count() <= 100, "{command}: {line}");
+        }
+    }
+    let help = String::from_utf8_lossy(&ends(program().args(["serve", "--help"]), 0).stdout).into_owned();
+    let sections =
+        ["Models:", "Limits of media:", "Live streams:", "HTTPS and access:", "Retention:", "Log and configuration:"];
+    for section in sections {
+        assert_eq!(help.lines().filter(|line| *line == section).count(), 1, "{section}");
+    }
+    // A flag stands in the section that it belongs to.
+    let section_of = |flag: &str| {
+        let before = help.split(&format!("--{flag} ")).next().unwrap();
+        before.lines().rfind(|line| line.ends_with(':') && !line.starts_with(' ')).unwrap().to_owned()
+    };
+    for (flag, section) in
+        [("listen", "Options:"), ("data", "Options:"), ("model", "Models:"), ("token", "HTTPS and access:")]
+    {
+        assert_eq!(section_of(flag), section, "{flag}");
+    }
+    for (flag, section) in [("max-pixels", "Limits of media:"), ("log", "Log and configuration:"), ("www", "Options:")]
+    {
+        assert_eq!(section_of(flag), section, "{flag}");
+    }
+}
+
+#[test]
+fn doctor_measures_on_demand_and_keeps_the_choice_for_the_service() {
+    let folder = temp();
+    let data = folder.path().join("data");
+    fs::create_dir_all(data.join("cache")).unwrap();
+    let kept = data.join("cache/measured.json");
+    let doctor = |flags: &[&str]| {
+        let mut command = program();
+        command.args(["doctor", "--model", SHAPES, "--provider", "cpu", "--data"]).arg(&data).args(flags);
+        command.env("XDG_CACHE_HOME", folder.path().join("other"));
+        // Packages may be missing on the machine of the test: the models are what is looked at.
+        String::from_utf8_lossy(&command.output().unwrap().stdout).into_owned()
+    };
+    let first = doctor(&["--measure"]);
+    if std::thread::available_parallelism().unwrap().get() == 1 {
+        assert!(first.contains("the only choice"), "{first}");
+        return;
+    }
+    assert!(first.contains("frames/s") && first.contains("CPU f32 1 × "), "{first}");
+    let mut entries: Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
+    let entry = entries.as_object_mut().unwrap().values_mut().next().unwrap();
+    assert!(entry["trials"].as_array().unwrap().len() > 1, "{entry}");
+    // A settled choice is used as it is, and a measurement that is asked for replaces it.
+    entry["busy"] = 0.into();
+    entry["words"] = "words of the test".into();
+    fs::write(&kept, entries.to_string()).unwrap();
+    assert!(doctor(&[]).contains("words of the test"));
+    assert!(doctor(&["--measure"]).contains("frames/s"));
+    assert!(!fs::read_to_string(&kept).unwrap().contains("words of the test"));
+    // One of a busy machine is measured again by itself.
+    let mut entries: Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
+    let entry = entries.as_object_mut().unwrap().values_mut().next().unwrap();
+    entry["busy"] = 1.into();
+    entry["words"] = "words of the test".into();
+    fs::write(&kept, entries.to_string()).unwrap();
+    assert!(!doctor(&[]).contains("words of the test"));
+}

@@ -12,6 +12,7 @@ mod broken_models;
 mod camera;
 mod command_errors;
 mod command_inputs;
+mod command_labels;
 mod command_line;
 mod command_pictures;
 mod crashes;
