@@ -13,6 +13,9 @@ use super::{
 /// Bytes of coverage that are kept; beyond them all are drawn anew.
 const MOST_KEPT: usize = 8 << 20;
 
+/// Wider than any score.
+const WHOLE: u32 = 1 << 16;
+
 /// A plate's text as a coverage mask with its margins; both sides are even, so that the plate's edge does not share a
 /// chroma sample with the picture.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub(super) fn mask(text: &Text, letters: u32, most: u32) -> Option<Arc<Mask>> {
 fn draw(text: &Text, letters: u32, most: u32) -> Option<Mask> {
     let margin = (letters / 3).max(2);
     let most = most.saturating_sub(2 * margin);
-    let score = if text.score.is_empty() { Line::default() } else { plain(&text.score, letters, most)? };
+    let score = if text.score.is_empty() { Line::default() } else { plain(&text.score, letters, WHOLE)? };
     let gap = if text.label.is_empty() || text.score.is_empty() { 0 } else { letters * 2 / 5 };
     let room = most.saturating_sub(score.width + gap);
     let label = if text.label.is_empty() { Line::default() } else { named(text, letters, room)? };

@@ -114,10 +114,13 @@ fn a_choice_is_measured_once_and_kept() {
     let cache = tempfile::tempdir().unwrap();
     let first = load_measured(cache.path());
     assert!(first.starts_with("measured: ") && first.contains("CPU f32") && first.contains("fps"), "{first}");
+    let file = cache.path().join("measured.json");
+    // Where other programs kept this machine busy, the choice is measured again; here it is settled by hand.
+    let mut entries: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    entries.as_object_mut().unwrap().values_mut().for_each(|entry| entry["busy"] = 0.into());
+    std::fs::write(&file, entries.to_string()).unwrap();
     let second = load_measured(cache.path());
     assert_eq!(second.strip_prefix("by an earlier measurement: "), first.strip_prefix("measured: "));
-    let file = cache.path().join("measured.json");
-    assert!(file.is_file());
     std::fs::write(&file, "{ not JSON").unwrap();
     assert!(load_measured(cache.path()).starts_with("measured: "), "a broken cache is written anew");
 }
