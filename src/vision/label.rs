@@ -75,7 +75,7 @@ fn draw(text: &Text, letters: u32, most: u32) -> Option<Mask> {
     let below = (letters * 2 / 5 + 1).max(label.below.max(score.below) + 1);
     let (width, height) = ((content + 2 * margin).next_multiple_of(2), (above + below).next_multiple_of(2));
     let mut cover = vec![0; width as usize * height as usize];
-    for (line, left) in [(&label, margin), (&score, margin + content - score.width)] {
+    for (line, left) in [(&label, margin), (&score, width - margin - score.width)] {
         for (row, samples) in line.cover.chunks_exact((line.width as usize).max(1)).enumerate() {
             let from = (above as usize - line.above as usize + row) * width as usize + left as usize;
             cover[from..from + samples.len()].copy_from_slice(samples);
@@ -177,7 +177,7 @@ mod tests {
         let width = |label: &str| drawn(label, "", 4000).width;
         // Joined forms are narrower than the same letters kept apart by zero width non-joiners.
         assert!(width("سيارة") < width("س\u{200c}ي\u{200c}ا\u{200c}ر\u{200c}ة"));
-        // The first letter stands at the right: its three teeth, not the loop of the last.
+        // The first letter stands at the right; what follows are only strokes that lengthen it.
         let halves = |label: &str| {
             let mask = drawn(label, "", 4000);
             let half = mask.width as usize / 2;
@@ -187,9 +187,9 @@ mod tests {
                 [left + sum(&row[..half]), right + sum(&row[half..])]
             })
         };
-        let [left, right] = halves("شااااااا");
+        let [left, right] = halves("شــــــــــ");
         assert!(right > left, "{left} {right}");
-        let [left, right] = halves("WIIIIIII");
+        let [left, right] = halves("W.......");
         assert!(left > right, "{left} {right}");
     }
 

@@ -56,6 +56,9 @@ pub(super) fn line(words: &str, letters: u32, most: u32) -> Option<Line> {
 
 impl Painter {
     fn line(&mut self, words: &str, letters: u32, most: u32) -> Line {
+        if most < letters {
+            return Line::default();
+        }
         let words: String = words.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
         let size = letters as f32 / CAPITALS;
         let mut buffer = Buffer::new(&mut self.fonts, Metrics::new(size, size * 1.5));
