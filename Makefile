@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run setup build doctor test test-setup fmt lint test-rust test-browser clean
+.PHONY: help run setup build doctor test test-setup fmt lint test-rust test-browser soak-mutate clean
 # Where rustup puts cargo, for a shell that was opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
@@ -50,6 +50,10 @@ test-rust: ## the Rust tests; ARGS="-E 'test(tidy)'" for some of them
 
 test-browser: ## the browser tests against target/release/sightglass
 	@scripts/browser.sh run
+
+soak-mutate: ## upload FILES=200 freshly mutated files of many containers and codecs to the service
+	@SIGHTGLASS_MUTATED_FILES=$${FILES:-200} SIGHTGLASS_MUTATED_SEED=$${SEED:-$$RANDOM} \
+		scripts/nextest.sh --profile soak --locked --no-capture -E 'test(=service::mutated::the_service_survives_mutated_files)'
 
 clean: ## remove what was built; deps/ and the data folder stay
 	cargo clean

@@ -47,6 +47,8 @@ pub struct Meter {
     pub live_seconds: Histogram,
     /// From the decoded frame to its stored detections, seconds.
     pub frame_seconds: Histogram,
+    /// Pipelines that were stopped and still run, because a decoder does not return.
+    pub stuck_pipelines: Gauge,
     resident: Gauge,
     descriptors: Gauge,
     threads: Gauge,
@@ -109,6 +111,8 @@ impl Meter {
             Unit::Seconds,
             image_seconds.clone(),
         );
+        let stuck_pipelines =
+            metric!("stuck_pipelines", "Stopped pipelines whose decoder does not return", Gauge::default());
         let resident = metric!("resident_memory_bytes", "Resident memory of the process", Gauge::default());
         let descriptors = metric!("open_descriptors", "Open file descriptors of the process", Gauge::default());
         let threads = metric!("threads", "Threads of the process", Gauge::default());
@@ -133,6 +137,7 @@ impl Meter {
             frames_dropped,
             live_seconds,
             frame_seconds,
+            stuck_pipelines,
             resident,
             descriptors,
             threads,

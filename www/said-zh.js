@@ -25,6 +25,10 @@ export default [
     '该视频的 JPEG 画面扫描次数异常，请转换为 H.264 后再上传。',
   ],
   [
+    "The camera's pictures are JPEGs of so many scans that no camera writes them: switch the camera to H.264.",
+    '摄像头的 JPEG 画面扫描次数异常，请将摄像头切换为 H.264。',
+  ],
+  [
     "The server's decoders are held up by damaged videos: try again in a few minutes.",
     '服务器的解码器被损坏的视频占用，请几分钟后重试。',
   ],

@@ -1,7 +1,7 @@
 //! What the workers of videos and recordings need of decoder, detector and encoder. Tests put scripted ones in their
 //! place, so that every order of events can be had without GStreamer, a model or luck.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::Models;
 use crate::{
@@ -10,8 +10,11 @@ use crate::{
     error::Result,
     event::{Detection, Task},
     frame::{Frame, Size},
-    media::{Encoder, FileSource, Format, Limits, Rate},
+    media::{self, Encoder, FileSource, Format, Limits, Rate},
 };
+
+/// How often it is looked whether there is room for one more decoder.
+const ROOM_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The frames of a file.
 pub(super) trait FrameSource {
@@ -70,6 +73,11 @@ pub(super) struct Real {
 
 impl Backend for Real {
     fn open(&self, id: &str, file: &Path, cancel: &CancelToken) -> Result<Box<dyn FrameSource>> {
+        // Decoders that cannot be stopped hold the machine: the work waits, through no fault of its own.
+        while !media::has_room() {
+            cancel.wait(ROOM_POLL_INTERVAL);
+            cancel.check()?;
+        }
         Ok(Box::new(FileSource::open_with(id, file, &self.limits, cancel)?))
     }
 

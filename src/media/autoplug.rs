@@ -186,11 +186,11 @@ impl Watch {
             let Some(pad) = element.static_pad("sink") else {
                 return;
             };
-            if !class.is_some_and(|class| class.contains("Decoder") && class.contains("Video")) {
-                return;
-            }
             if element.factory().is_some_and(|factory| factory.name() == "jpegdec") {
                 watch.limit_scans(&pad);
+            }
+            if !class.is_some_and(|class| class.contains("Decoder") && class.contains("Video")) {
+                return;
             }
             let lends = element.find_property("direct-rendering").is_some();
             if lends {

@@ -149,9 +149,12 @@ impl FileSource {
         if self.ended {
             return Ok(None);
         }
-        let sample = match self.run.pull()? {
-            Some(sample) => Some(sample),
-            None => self.go_on_in_another_way(),
+        let sample = match self.run.pull() {
+            Ok(Some(sample)) => Some(sample),
+            ended => match self.go_on_in_another_way() {
+                Some(sample) => Some(sample),
+                None => ended?,
+            },
         };
         let Some(sample) = sample else {
             self.ended = true;
@@ -229,6 +232,8 @@ struct Clock {
     /// Where the times are counted from.
     origin: f64,
     step: f64,
+    /// The container gives a rate, or frames are counted by one.
+    steady: bool,
     frame: u64,
     last: Option<f64>,
     /// Seconds that the last frame is shown.
@@ -238,7 +243,7 @@ struct Clock {
 impl Clock {
     fn new(rate: Option<Rate>, times: Times, first: &gst::Sample) -> Self {
         let step = rate.map_or(0.04, |rate| 1.0 / rate.per_second());
-        Self { times, origin: origin(first, times), step, frame: 0, last: None, shown: step }
+        Self { times, origin: origin(first, times), step, steady: rate.is_some(), frame: 0, last: None, shown: step }
     }
 
     /// Where the last frame ends, in seconds.
@@ -261,10 +266,10 @@ impl Clock {
         }
         let tag = FrameTag { source: source.clone(), frame: self.frame, time };
         let frame = sample::frame(sample, tag)?;
-        self.shown = sample
-            .buffer()
-            .and_then(|buffer| buffer.duration())
-            .map_or(self.step, |length| length.nseconds() as f64 / 1e9);
+        // What the container says of this frame; else its rate; else as long as the one before it.
+        let length = sample.buffer().and_then(|buffer| buffer.duration()).map(|length| length.nseconds() as f64 / 1e9);
+        let before = self.last.filter(|_| !self.steady).map(|last| time - last);
+        self.shown = length.filter(|length| *length > 0.0).or(before).unwrap_or(self.step);
         self.last = Some(time);
         self.frame += 1;
         Ok(frame)

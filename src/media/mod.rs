@@ -39,7 +39,7 @@ pub use mend::mend_avi;
 pub use network::{NetworkRules, NetworkSource, StreamAddress, cameras_are_gone};
 pub use pictures::{FilePictures, Picture};
 pub use pushed::{PushedSource, Pusher, pushed};
-pub use stopping::stuck_pipelines;
+pub use stopping::{has_room, stuck_pipelines};
 pub use template::{Parameter, ParameterType, PipelineKind, TEMPLATES, Template, Value};
 pub use webrtc::{Channel, OnMessage, WebRtcOptions, WebRtcSource};
 

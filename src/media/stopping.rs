@@ -32,10 +32,15 @@ pub fn stuck_pipelines() -> usize {
     STUCK.load(Ordering::Relaxed)
 }
 
+/// May a pipeline be started? Not while too many are stuck.
+pub fn has_room() -> bool {
+    stuck_pipelines() < MOST_STUCK
+}
+
 /// # Errors
 /// [`Unavailable`](crate::error::Kind::Unavailable) while too many pipelines are stuck.
 pub fn check_room() -> Result<()> {
-    if stuck_pipelines() >= MOST_STUCK {
+    if !has_room() {
         return Err(fault!(
             Unavailable,
             "The server's decoders are held up by damaged videos: try again in a few minutes."

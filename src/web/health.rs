@@ -18,7 +18,7 @@ use super::{
     problem::{Problem, answer},
     with,
 };
-use crate::{error::Result, fault};
+use crate::{error::Result, fault, media};
 
 /// A decoder is tried again after this time at the earliest, however often somebody asks.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
@@ -77,6 +77,7 @@ pub async fn readyz(web: Arc<Web>) -> Result<Response> {
 /// Counters in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, body = String, content_type = "application/openmetrics-text", description = "OpenMetrics text format")))]
 pub async fn metrics(web: Arc<Web>) -> Result<Response> {
+    web.meter.stuck_pipelines.set(i64::try_from(media::stuck_pipelines()).unwrap_or(i64::MAX));
     let mut response = web.meter.text().into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

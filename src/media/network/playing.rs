@@ -98,8 +98,12 @@ impl Playing {
         let Stage::Playing(_, watch) = &*stage else {
             return;
         };
-        let hopeless = watch.lock().hopeless();
-        if hopeless {
+        let (hopeless, exposed) = {
+            let found = watch.lock();
+            (found.hopeless(), found.exposed)
+        };
+        // An error that decodebin kept to itself never comes to the bus.
+        if hopeless || (!exposed && watch.failure().is_some()) {
             self.newest.end(Err(words(watch, &self.newest, self.limits.max_pixels)));
         }
     }
@@ -250,6 +254,12 @@ fn words(watch: &Watch, newest: &Newest, max_pixels: u64) -> Error {
     let found = watch.lock().clone();
     if let Some(size) = found.too_large {
         return too_large(size, max_pixels);
+    }
+    if found.many_scans {
+        return fault!(
+            Unprocessable,
+            "The camera's pictures are JPEGs of so many scans that no camera writes them: switch the camera to H.264."
+        );
     }
     if let Some(codec) = &found.undecodable {
         let codec = verdict::codec_name(codec);
