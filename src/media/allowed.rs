@@ -96,3 +96,29 @@ pub fn element(factory: &str) -> bool {
 pub fn decoded(caps: &str) -> bool {
     DECODED.contains(&caps)
 }
+
+#[cfg(test)]
+mod tests {
+    use gstreamer as gst;
+
+    use super::*;
+
+    /// What takes sound, or asks for alpha, has no place in the list; nor does what is misspelt.
+    #[test]
+    fn the_list_holds_video_elements_only() {
+        gst::init().unwrap();
+        let mut found = 0;
+        for name in ELEMENTS {
+            // Another version of GStreamer may lack some.
+            let Some(factory) = gst::ElementFactory::find(name) else { continue };
+            found += 1;
+            let class = factory.metadata("klass").unwrap();
+            assert!(
+                ["Demux", "Parser", "Decoder", "Depayloader"].iter().any(|kind| class.contains(kind)),
+                "{name}: {class}"
+            );
+            assert!(!class.contains("Audio") && !name.contains("alpha"), "{name}: {class}");
+        }
+        assert!(found >= ELEMENTS.len() - 3, "{found} of {} are there", ELEMENTS.len());
+    }
+}

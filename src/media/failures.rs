@@ -14,7 +14,9 @@ const MOST: usize = 16;
 
 /// The errors that elements posted, with who posted them.
 #[derive(Clone, Default)]
-pub struct Failures(Arc<Mutex<Vec<(gst::glib::WeakRef<gst::Element>, gst::glib::Error)>>>);
+pub struct Failures(Arc<Mutex<Vec<Failure>>>);
+
+type Failure = (gst::glib::WeakRef<gst::Element>, gst::glib::Error);
 
 impl Failures {
     /// Notes the errors of an element that was just added to a bin and does nothing yet.

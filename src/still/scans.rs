@@ -22,8 +22,10 @@ impl ScanCount {
         } else if self.last == 0xff && piece.first() == Some(&0xda) {
             self.scans += 1;
         }
-        self.scans += piece.windows(2).filter(|two| *two == [0xff, 0xda]).count();
         self.last = piece.last().copied().unwrap_or(self.last);
+        // No more are counted than it takes.
+        let more = (MOST_SCANS + 1).saturating_sub(self.scans);
+        self.scans += piece.windows(2).filter(|two| *two == [0xff, 0xda]).take(more).count();
         self.scans > MOST_SCANS
     }
 }
