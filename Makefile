@@ -36,6 +36,7 @@ test-setup: setup ## install what the tests need
 	@scripts/apt.sh test
 	@scripts/wheels.sh pycocotools
 	@scripts/wheels.sh onnxruntime-python
+	@scripts/wheels.sh schemathesis
 	@scripts/browser.sh setup
 
 fmt: ## is the code formatted?

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::{error::Result, fault};
 
@@ -42,4 +44,47 @@ async fn read<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>, most: us
         return Err(fault!(TooLarge, "The body is larger than the {most} bytes that this call takes."));
     }
     Ok(bytes)
+}
+
+/// Reads JSON. A whole number may be written with a fraction of zero: to JSON Schema `3.0` is an integer.
+///
+/// # Errors
+/// It is no JSON, or not of this kind.
+pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    // The first try tells a line and a column.
+    serde_json::from_slice(bytes).or_else(|error| {
+        let mut value: Value = serde_json::from_slice(bytes)?;
+        if whole_numbers(&mut value) { serde_json::from_value(value) } else { Err(error) }
+    })
+}
+
+/// Writes numbers such as `3.0` as integers; whether there were any.
+fn whole_numbers(value: &mut Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter_mut().fold(false, |any, item| whole_numbers(item) || any),
+        Value::Object(fields) => fields.values_mut().fold(false, |any, field| whole_numbers(field) || any),
+        Value::Number(number) => match number.as_f64() {
+            // Beyond 2^53 not every whole number is a float.
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 => {
+                *value = Value::from(float as i64);
+                true
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_may_have_a_fraction_of_zero() {
+        assert_eq!(json::<Vec<u32>>(b"[1, 2.0, 3e0]").expect("numbers"), [1, 2, 3]);
+        assert_eq!(json::<Vec<f32>>(b"[1, 2.5]").expect("numbers"), [1.0, 2.5]);
+        for wrong in ["[1.5]", "[-1.0]", "[1e300]", "[\"1\"]", "[1"] {
+            assert!(json::<Vec<u32>>(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
+use warp::http::StatusCode;
 
 /// Media type of errors (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
@@ -16,7 +17,9 @@ pub fn complete(document: &mut Value, token: bool) {
     for (path, operations) in entries(&mut document["paths"]) {
         for (method, operation) in entries(operations) {
             let socket = operation["responses"].get("101").is_some();
-            parameters(&mut operation["parameters"]);
+            // The handlers' own names are not unique.
+            operation["operationId"] = json!(name(&method, &path));
+            parameters(&path, operation);
             body(&path, operation);
             let open = operation.get("security").is_some();
             if open {
@@ -32,9 +35,16 @@ fn entries(value: &mut Value) -> impl Iterator<Item = (String, &mut Value)> {
     value.as_object_mut().into_iter().flatten().map(|(name, value)| (name.clone(), value))
 }
 
+/// Such as `get_videos_id_source`.
+fn name(method: &str, path: &str) -> String {
+    let words =
+        path.trim_start_matches("/api").split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
+}
+
 /// The exact schemas of parameters; a name means the same in every call.
-fn parameters(parameters: &mut Value) {
-    for parameter in parameters.as_array_mut().into_iter().flatten() {
+fn parameters(path: &str, operation: &mut Value) {
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
         let schema = match parameter["name"].as_str().unwrap_or_default() {
             "id" => json!({"type": "string", "pattern": "^[0-9A-Za-z_-]+$"}),
             "threshold" => json!({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}),
@@ -43,7 +53,9 @@ fn parameters(parameters: &mut Value) {
             "quality" => json!({"type": "integer", "minimum": 1, "maximum": 100}),
             "task" => json!({"type": "string", "enum": ["detect", "classify"]}),
             "output" => json!({"type": "string", "enum": ["json", "image", "base64", "url"]}),
-            "cursor" => json!({"type": "string", "pattern": "^[0-9A-Za-z_-]+$", "maxLength": 64}),
+            // The id of a stream, or the number of a row; an empty one is the first page's.
+            "cursor" if path == "/api/streams" => json!({"type": "string", "pattern": "^[0-9A-Za-z_-]{0,64}$"}),
+            "cursor" => json!({"type": "string", "pattern": "^[0-9]{0,18}$"}),
             "mark" => json!({"type": "string", "pattern": "^[1-9][0-9]{0,3}/[1-9][0-9]{0,4}$"}),
             _ => continue,
         };
@@ -82,6 +94,7 @@ fn errors(path: &str, method: &str, socket: bool, open: bool, operation: &mut Va
         ("401", !open, "This server asks for its token"),
         ("403", in_api || method != "get", "Pages of this site, or names of this server, are not allowed"),
         ("404", path.contains('{'), "There is no such thing"),
+        ("405", path.contains("{id}/"), "Without the id this is another address; with Allow"),
         ("408", with_body, "The body arrived too slowly"),
         ("413", with_body, "The body is too large"),
         ("426", socket, "This address is for WebSockets"),
@@ -106,6 +119,10 @@ fn errors(path: &str, method: &str, socket: bool, open: bool, operation: &mut Va
         part["content"] = whole;
     }
     for (status, response) in entries(responses) {
+        if response.get("description").is_none() {
+            let reason = StatusCode::from_bytes(status.as_bytes()).ok().and_then(|status| status.canonical_reason());
+            response["description"] = json!(reason.unwrap_or("As its content says"));
+        }
         if status.as_str() >= "400" {
             response["content"] = json!({PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}});
         }
@@ -170,6 +187,7 @@ pub fn allowed(path: &str) -> Option<String> {
     if path == "/api/streams/whip" {
         all.push("OPTIONS");
     }
+    all.sort_unstable();
     (!all.is_empty()).then(|| all.join(", "))
 }
 
@@ -182,10 +200,8 @@ mod tests {
         assert_eq!(allowed("/api/models").as_deref(), Some("GET, HEAD"));
         assert_eq!(allowed("/api/videos/7d0a").as_deref(), Some("DELETE, GET, HEAD"));
         assert_eq!(allowed("/api/videos/7d0a/cancel").as_deref(), Some("POST"));
-        assert!(
-            allowed("/api/streams/whip")
-                .is_some_and(|methods| methods.contains("OPTIONS, POST") || methods.contains("POST"))
-        );
+        let whip = allowed("/api/streams/whip").expect("an address");
+        assert!(["POST", "OPTIONS", "GET"].iter().all(|method| whip.contains(method)), "{whip}");
         for unknown in ["/", "/api", "/api/videos/", "/api/videos/a/b", "/api/nothing"] {
             assert_eq!(allowed(unknown), None, "{unknown}");
         }
@@ -201,11 +217,24 @@ mod tests {
     }
 
     #[test]
+    fn names_of_calls_are_unique() {
+        let document = super::super::openapi::document(true);
+        let operations = document["paths"].as_object().into_iter().flatten().flat_map(|(_, path)| path.as_object());
+        let mut names: Vec<_> = operations.flatten().filter_map(|(_, call)| call["operationId"].as_str()).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        assert!(names.contains(&"get_videos_id_source"));
+    }
+
+    #[test]
     fn every_error_is_a_problem_document() {
         let document = super::super::openapi::document(true);
         let operations = document["paths"].as_object().into_iter().flatten().flat_map(|(_, path)| path.as_object());
         for (_, operation) in operations.flatten() {
             for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+                assert!(response["description"].is_string(), "{operation}");
                 let kinds: Vec<_> =
                     response["content"].as_object().into_iter().flatten().map(|(kind, _)| kind).collect();
                 assert_eq!(status.as_str() >= "400", kinds == [PROBLEM], "{operation}");

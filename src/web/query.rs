@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, str::FromStr};
 
-use crate::{error::Result, fault};
+use crate::{
+    error::{Error, Result},
+    fault,
+};
 
 /// The parameters of a request's query.
 #[derive(Clone)]
@@ -44,6 +47,26 @@ impl Query {
         Ok(usize::try_from(limit).unwrap_or(200))
     }
 
+    /// The row behind which a page of a list begins.
+    ///
+    /// # Errors
+    /// It is there and no such number.
+    pub fn cursor(&self) -> Result<Option<i64>> {
+        let known = |text: &str| text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let cursor = self.text("cursor").map(|text| text.parse().ok().filter(|_| known(text)).ok_or_else(bad_cursor));
+        cursor.transpose()
+    }
+
+    /// The same where a page begins behind a thing with this id.
+    ///
+    /// # Errors
+    /// It is there and no id.
+    pub fn cursor_id(&self) -> Result<Option<&str>> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        let known = |text: &&str| text.len() <= 64 && text.bytes().all(plain);
+        self.text("cursor").map(|text| Some(text).filter(known).ok_or_else(bad_cursor)).transpose()
+    }
+
     /// A parameter that is `true` or `false`.
     ///
     /// # Errors
@@ -66,4 +89,8 @@ impl Query {
             score => Ok(score),
         }
     }
+}
+
+fn bad_cursor() -> Error {
+    fault!(BadRequest, "`cursor` must be the `next_cursor` of the page before.")
 }

@@ -79,11 +79,11 @@ where
 
 /// What a request wants written and drawn.
 pub(super) async fn options<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<RecordingOptions> {
-    let body = body::small(body, MOST_OPTIONS).await?;
-    let options: RecordingOptions = if body.is_empty() {
+    let sent = body::small(body, MOST_OPTIONS).await?;
+    let options: RecordingOptions = if sent.is_empty() {
         RecordingOptions::default()
     } else {
-        serde_json::from_slice(&body).map_err(|error| {
+        body::json(&sent).map_err(|error| {
             fault!(
                 BadRequest,
                 "The body must be JSON such as {{\"format\":\"avi\"}} or {{\"format\":\"mp4\"}}: {error}."

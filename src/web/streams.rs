@@ -139,7 +139,7 @@ pub async fn list(web: Arc<Web>, query: Query) -> Result<Response> {
     let limit = query.limit()?;
     let all = web.streams.list();
     // Streams come and go, so a page begins behind the one that the page before ended with.
-    let from = match query.text("cursor") {
+    let from = match query.cursor_id()? {
         None => 0,
         Some(cursor) => all.iter().position(|stream| stream.id == cursor).map_or(all.len(), |at| at + 1),
     };
@@ -254,7 +254,7 @@ where
     responses((status = 200, body = RecordingPage), (status = 400, body = Problem)))]
 pub async fn recorded_so_far(id: String, web: Arc<Web>, query: Query) -> Result<Response> {
     let limit = query.limit()?;
-    let cursor = query.number::<i64>("cursor")?;
+    let cursor = query.cursor()?;
     let mut items = blocking(move || web.jobs.store.recordings_of_stream(&id, cursor, limit + 1)).await?;
     let more = items.len() > limit;
     items.truncate(limit);

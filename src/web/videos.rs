@@ -64,7 +64,7 @@ fn json<T: Serialize>(body: &T) -> Response {
     responses((status = 200, body = Page), (status = 400, body = Problem)))]
 pub async fn list(web: Arc<Web>, query: Query) -> Result<Response> {
     let limit = query.limit()?;
-    let cursor = query.number::<i64>("cursor")?;
+    let cursor = query.cursor()?;
     let mut items = blocking(move || {
         let stored = web.jobs.store.videos(cursor, limit + 1)?;
         // What runs is further in memory than in the store.

@@ -9,7 +9,7 @@ use base64::{
 };
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use warp::{
     filters::multipart::FormData,
     http::{HeaderMap, header},
@@ -58,11 +58,25 @@ pub struct Picture<'a> {
     task: Option<String>,
     model: Option<String>,
     threshold: Option<f64>,
-    top_k: Option<u32>,
+    #[serde(default, deserialize_with = "whole_number")]
+    #[schema(value_type = Option<u32>)]
+    top_k: Option<u64>,
     output: Option<String>,
     labels: Option<bool>,
     scores: Option<bool>,
-    quality: Option<u8>,
+    #[serde(default, deserialize_with = "whole_number")]
+    #[schema(value_type = Option<u8>)]
+    quality: Option<u64>,
+}
+
+/// A whole number, which may be written with a fraction of zero.
+fn whole_number<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<f64>::deserialize(input)?;
+    let whole = |number: f64| match number {
+        number if number >= 0.0 && number.fract() == 0.0 => Ok(number as u64),
+        _ => Err(D::Error::custom("a whole number from 0 on is expected")),
+    };
+    number.map(whole).transpose()
 }
 
 impl Picture<'_> {

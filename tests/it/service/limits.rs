@@ -173,7 +173,7 @@ fn wrong_calls_are_answered_in_words() {
         problem(server.send(method, &path, &[], SendBody::none()), 405);
     }
     // An events address without a WebSocket.
-    problem(server.get(&format!("/api/videos/{id}/events")), 400);
+    problem(server.get(&format!("/api/videos/{id}/events")), 426);
     for query in ["threshold=7", "threshold=0", "threshold=x", "threshold=NaN"] {
         problem(server.send_video(&file, &format!("?{query}")), 400);
     }

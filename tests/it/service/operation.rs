@@ -104,7 +104,6 @@ fn the_description_and_the_server_agree() {
 #[test]
 fn what_events_hold_is_described() {
     let document = sightglass::web::openapi_document();
-    let document = serde_json::to_value(document).unwrap();
     let data = temp();
     let server = Server::start(data.path());
     let id = server.upload(fixture("numbered-odd.mp4"));

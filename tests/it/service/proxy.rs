@@ -82,7 +82,8 @@ fn nginx(folder: &Path, service: SocketAddr, http: u16, https: u16) -> Option<Ng
 #[test]
 fn the_service_works_behind_nginx() {
     let (data, folder) = (temp(), temp());
-    let mut server = Server::with(data.path(), &["--token", "behind-a-proxy"]);
+    let flags = ["--token", "behind-a-proxy", "--trusted-proxy", "127.0.0.1"];
+    let mut server = Server::with(data.path(), &flags);
     let (http, https) = (free_port(), free_port());
     let Some(_nginx) = nginx(folder.path(), server.address, http, https) else { return };
     // From here on everything goes through nginx.
