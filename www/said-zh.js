@@ -245,4 +245,7 @@ export default [
   ['The picture stopped coming in: try again.', '图片上传停止了，请重试。'],
   ['The request broke off: try again.', '请求中断，请重试。'],
   ['There is no such picture, or not any more: pictures are kept for an hour at most.', '没有这张图片，可能已超过一小时的保存期限。'],
+  ['The body of the request arrived too slowly: try again.', '请求内容传输过慢，请重试。'],
+  ['Too many requests from your address are still being sent: try again in a moment.', '来自您的地址的未完成请求过多，请稍后重试。'],
+  ['This address is for WebSockets (RFC 6455, version 13).', '该地址仅用于 WebSocket（RFC 6455，版本 13）。'],
 ];

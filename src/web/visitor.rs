@@ -50,11 +50,11 @@ impl Proxies {
             }
             return Visitor { address: peer, https: tls, proxied: false };
         }
-        let (named, scheme) = match forwarded(headers) {
-            (named, scheme) if named.is_empty() && scheme.is_none() => {
-                (listed(headers, "x-forwarded-for"), listed(headers, "x-forwarded-proto").pop())
-            }
-            standard => standard,
+        // Most proxies set these and pass on `Forwarded` as the visitor wrote it, so that counts only without them.
+        let named = listed(headers, "x-forwarded-for");
+        let (named, scheme) = match named.is_empty() {
+            true => forwarded(headers),
+            false => (named, listed(headers, "x-forwarded-proto").pop()),
         };
         // Each proxy appends the address it sees. What stands before the first address that is no trusted proxy was
         // written by that visitor, and so was everything that is no address.
@@ -130,6 +130,11 @@ mod tests {
             assert_eq!(visitor(&[], peer, &told), (peer.to_owned(), false));
         }
         assert_eq!(visitor(&["127.0.0.1"], "127.0.0.1", &told[..2]), ("203.0.113.7".into(), true));
+        assert_eq!(
+            visitor(&["127.0.0.1"], "127.0.0.1", &told),
+            ("203.0.113.7".into(), true),
+            "not what a visitor adds"
+        );
         assert_eq!(visitor(&["127.0.0.1"], "::ffff:127.0.0.1", &told[..2]), ("203.0.113.7".into(), true));
         assert_eq!(visitor(&["127.0.0.1"], "127.0.0.1", &[]), ("127.0.0.1".into(), false));
     }
