@@ -11,7 +11,7 @@ use super::{
     problem::answer,
     query::Query,
     socket::{self, Asked, Goodbye},
-    stream_events::{Order, obey},
+    stream_events::{Order, obey, status},
     with,
 };
 use crate::{
@@ -81,10 +81,17 @@ pub async fn open(web: Arc<Web>, query: Query, ws: Asked) -> Result<Response> {
                     }
                     Some(message) => {
                         let Ok(text) = message.to_str() else { continue };
-                        obey(&stream, text);
-                        let asked = Order::read(text) == Some(Order::Status);
-                        if asked && !sender.send(Message::text(stream.status().as_ref())).await {
-                            break Goodbye::Gone;
+                        let (obeys, order) = (stream.clone(), text.to_owned());
+                        let _ = blocking(move || {
+                            obey(&obeys, &order);
+                            Ok(())
+                        })
+                        .await;
+                        if Order::read(text) == Some(Order::Status) {
+                            let Ok(status) = status(&stream).await else { break Goodbye::Gone };
+                            if !sender.send(Message::text(status.as_ref())).await {
+                                break Goodbye::Gone;
+                            }
                         }
                     }
                     _ => break Goodbye::Gone,

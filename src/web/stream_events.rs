@@ -43,6 +43,12 @@ pub fn obey(stream: &Stream, text: &str) {
     }
 }
 
+/// How a stream stands, as an event. Not on an async thread: the recorder's lock is held while a recording starts.
+pub(super) async fn status(stream: &Arc<Stream>) -> Result<Arc<str>> {
+    let stream = stream.clone();
+    blocking(move || Ok(stream.status())).await
+}
+
 pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     warp::path!("api" / "streams" / String / "events")
         .and(warp::get())
@@ -62,7 +68,8 @@ pub async fn open(id: String, web: Arc<Web>, ws: Asked) -> Result<Response> {
         let mut events = stream.follow();
         // After following and before the first event: nothing lies between.
         let mut ended = stream.ended();
-        if !sender.send(Message::text(stream.status().as_ref())).await {
+        let Ok(status) = status(&stream).await else { return };
+        if !sender.send(Message::text(status.as_ref())).await {
             return;
         }
         if *ended.borrow_and_update() {
@@ -88,9 +95,9 @@ pub async fn open(id: String, web: Arc<Web>, ws: Asked) -> Result<Response> {
                 message = incoming.next() => match message {
                     Some(message) => {
                         if let Ok(text) = message.to_str() {
-                            obey(&stream, text);
-                            let (web, stream) = (web.clone(), stream.clone());
+                            let (web, stream, text) = (web.clone(), stream.clone(), text.to_owned());
                             let _ = blocking(move || {
+                                obey(&stream, &text);
                                 web.jobs.keep_stream(&stream);
                                 Ok(())
                             })

@@ -137,7 +137,7 @@ pub fn settings(web: &Web) -> Result<Response> {
     responses((status = 200, body = StreamPage), (status = 400, body = Problem)))]
 pub async fn list(web: Arc<Web>, query: Query) -> Result<Response> {
     let limit = query.limit()?;
-    let all = web.streams.list();
+    let all = blocking(move || Ok(web.streams.list())).await?;
     // Streams come and go, so a page begins behind the one that the page before ended with.
     let from = match query.cursor_id()? {
         None => 0,
@@ -169,8 +169,7 @@ where
             error.column()
         )
     })?;
-    let stream = blocking(move || web.streams.add_network(new)).await?;
-    let info = stream.info();
+    let info = blocking(move || Ok(web.streams.add_network(new)?.info())).await?;
     let mut response = json(&info);
     *response.status_mut() = StatusCode::CREATED;
     locate(&mut response, &format!("/api/streams/{}", info.id));
@@ -188,7 +187,7 @@ pub(super) fn locate(response: &mut Response, at: &str) {
 #[utoipa::path(get, path = "/api/streams/{id}", tag = "streams", params(("id" = String, Path)),
     responses((status = 200, body = StreamInfo), (status = 404, body = Problem)))]
 pub async fn get(id: String, web: Arc<Web>) -> Result<Response> {
-    Ok(json(&web.streams.get(&id)?.info()))
+    Ok(json(&blocking(move || Ok(web.streams.get(&id)?.info())).await?))
 }
 
 /// Ends a stream; its recordings stay.
@@ -196,8 +195,12 @@ pub async fn get(id: String, web: Arc<Web>) -> Result<Response> {
     responses((status = 200, description = "Ended, of a WHIP session"), (status = 204, description = "Ended"),
         (status = 404, body = Problem)))]
 pub async fn delete(id: String, web: Arc<Web>) -> Result<Response> {
-    let kind = web.streams.get(&id)?.info().kind;
-    blocking(move || web.streams.delete(&id)).await?;
+    let kind = blocking(move || {
+        let kind = web.streams.get(&id)?.info().kind;
+        web.streams.delete(&id)?;
+        Ok(kind)
+    })
+    .await?;
     // RFC 9725, 4.2 asks for 200.
     let status = if kind == StreamKind::Webrtc { StatusCode::OK } else { StatusCode::NO_CONTENT };
     Ok(status.into_response())

@@ -62,7 +62,8 @@ impl Proxies {
         let mut visitor = peer;
         for address in addresses {
             visitor = address;
-            if !self.trusts(address) {
+            // Any user of a proxy's own machine comes from its loopback, so the list is believed no further than that.
+            if address.is_loopback() || !self.trusts(address) {
                 break;
             }
         }
@@ -144,6 +145,7 @@ mod tests {
         let seen = |list: &str| visitor(&["127.0.0.0/8", "10.0.0.0/8"], "127.0.0.1", &[("x-forwarded-for", list)]).0;
         assert_eq!(seen("1.2.3.4, 203.0.113.7"), "203.0.113.7", "what stands before was written by the visitor");
         assert_eq!(seen("203.0.113.7, 10.0.0.3"), "203.0.113.7", "through two proxies");
+        assert_eq!(seen("1.2.3.4, 127.0.0.1"), "127.0.0.1", "from the proxy's own machine");
         assert_eq!(seen("10.0.0.9"), "10.0.0.9", "from inside the proxies' network");
         assert_eq!(seen("203.0.113.7:4711"), "203.0.113.7");
         assert_eq!(seen("[2001:db8::7]:4711"), "2001:db8::7");

@@ -164,7 +164,8 @@ mod tests {
         assert!(shares.enter(ip(1), false, &idle()).is_none());
         drop(busy);
         held.clear();
-        assert_eq!((shares.lock().count, shares.lock().peers.len()), (0, 0));
+        let table = shares.lock();
+        assert_eq!((table.count, table.peers.len()), (0, 0));
     }
 
     #[test]
