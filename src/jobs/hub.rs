@@ -46,6 +46,7 @@ pub struct Hub {
 }
 
 /// Follows a video.
+#[derive(Clone)]
 pub struct Following {
     // Dropped in this order: the receiver must not be counted any more when `Leave` looks.
     receiver: watch::Receiver<Snapshot>,
@@ -53,6 +54,7 @@ pub struct Following {
 }
 
 /// Lets the channel of an ended video go with its last follower.
+#[derive(Clone)]
 struct Leave {
     id: String,
     channels: Arc<Channels>,

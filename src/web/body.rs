@@ -61,8 +61,9 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
 /// Writes numbers such as `3.0` as integers; whether there were any.
 fn whole_numbers(value: &mut Value) -> bool {
     match value {
-        Value::Array(items) => items.iter_mut().fold(false, |any, item| whole_numbers(item) || any),
-        Value::Object(fields) => fields.values_mut().fold(false, |any, field| whole_numbers(field) || any),
+        // All of them are looked at, not only those up to the first.
+        Value::Array(items) => items.iter_mut().filter_map(|item| whole_numbers(item).then_some(())).count() > 0,
+        Value::Object(fields) => fields.values_mut().filter_map(|field| whole_numbers(field).then_some(())).count() > 0,
         Value::Number(number) => match number.as_f64() {
             // Beyond 2^53 not every whole number is a float.
             Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 => {

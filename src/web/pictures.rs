@@ -6,7 +6,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::Deserialize;
-use tokio::{runtime::Handle, sync::mpsc};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use warp::{Filter, filters::BoxedFilter, reply::Response, ws::Message};
 
 use super::{
@@ -28,8 +29,6 @@ use crate::{
 const MAX_WIDTH: u32 = 1280;
 /// A picture and an event belong together when their times differ by less than this (seconds).
 const SAME_TIME: f64 = 0.0005;
-/// A decoder that waits for a frame looks so often whether its viewer is still there.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Credits that a viewer may pile up.
 pub(super) const MAX_CREDIT: u32 = 64;
 
@@ -50,9 +49,9 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
         (status = 404, body = super::problem::Problem), (status = 429, body = super::problem::Problem)))]
 pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Asked) -> Result<Response> {
     let from = query.count("from", 0)?.unwrap_or(0);
-    let video = blocking({
+    let (video, changes) = blocking({
         let web = web.clone();
-        move || web.jobs.video(&id)
+        move || Ok((web.jobs.video(&id)?, web.jobs.follow(&id)?))
     })
     .await?;
     let decoder = web.pictures.clone().try_acquire_owned().map_err(|_| {
@@ -63,9 +62,12 @@ pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Asked) -> Result<
         // The decoding thread is asked for one picture at a time and ends when `wanted` is dropped.
         let (wanted, wants) = mpsc::channel::<()>(1);
         let (give, mut gets) = mpsc::channel::<Result<(FrameRow, Picture)>>(2);
-        let (worker, runtime) = (web.clone(), Handle::current());
+        let worker = web.clone();
+        let gone = CancellationToken::new();
+        let _gone = gone.clone().drop_guard();
+        let mut frames = frames(changes, web.shutdown.clone(), gone);
         let thread = std::thread::Builder::new().name("pictures".into());
-        if thread.spawn(move || decode(&worker, &video, from, wants, &give, &runtime)).is_err() {
+        if thread.spawn(move || decode(&worker, &video, from, wants, &give, &mut frames)).is_err() {
             return;
         }
         let mut credit = 0u32;
@@ -88,6 +90,8 @@ pub async fn open(id: String, web: Arc<Web>, query: Query, ws: Asked) -> Result<
                             sender.send(socket::error_message(&error)).await;
                             break Goodbye::Gone;
                         }
+                        // The thread hears of the stop as soon as this one does.
+                        None if web.shutdown.is_cancelled() => break Goodbye::Stopping,
                         None => {
                             sender.send(Message::text(r#"{"type":"end"}"#)).await;
                             break Goodbye::Done;
@@ -128,9 +132,9 @@ fn decode(
     from: u64,
     wants: mpsc::Receiver<()>,
     give: &mpsc::Sender<Result<(FrameRow, Picture)>>,
-    runtime: &Handle,
+    frames: &mut Frames,
 ) {
-    if let Err(error) = decode_or_say(web, video, from, wants, give, runtime) {
+    if let Err(error) = decode_or_say(web, video, from, wants, give, frames) {
         let _ = give.blocking_send(Err(error));
     }
 }
@@ -141,13 +145,11 @@ fn decode_or_say(
     mut next: u64,
     mut wants: mpsc::Receiver<()>,
     give: &mpsc::Sender<Result<(FrameRow, Picture)>>,
-    runtime: &Handle,
+    frames: &mut Frames,
 ) -> Result<()> {
-    let mut changes = web.jobs.follow(&video.id)?;
     let mut pictures: Option<FilePictures> = None;
     while wants.blocking_recv().is_some() {
-        let waits = (&mut changes, &wants);
-        let Some(row) = wait_for_row(web, video, next, waits, runtime)? else { return Ok(()) };
+        let Some(row) = frames.wait_for(web, video, next)? else { return Ok(()) };
         let source = match &mut pictures {
             Some(source) => source,
             none => {
@@ -173,34 +175,44 @@ fn decode_or_say(
     Ok(())
 }
 
-/// The stored frame `number`, as soon as it is there; None at the end of the video or when the viewer is gone. Waits for
-/// what the hub announces, on a thread of the decoder's own.
-fn wait_for_row(
-    web: &Web,
-    video: &Video,
-    number: u64,
-    (changes, wants): (&mut Following, &mpsc::Receiver<()>),
-    runtime: &Handle,
-) -> Result<Option<FrameRow>> {
-    loop {
-        // Asked before the store is read: frames stored in between are not missed.
-        let state = changes.borrow_and_update().video.as_ref().map(|video| video.state);
-        if let Some(row) = web.jobs.store.frames(video.seq, number, 1)?.pop() {
-            return Ok(Some(row));
-        }
-        if state.is_none_or(VideoState::is_final) || wants.is_closed() || web.shutdown.is_cancelled() {
-            return Ok(None);
-        }
-        let changed = runtime.block_on(async {
+/// How a decoding thread waits for frames that are not there yet.
+struct Frames {
+    snapshot: Following,
+    /// A message after each change; closed when the viewer is gone or the server stops.
+    changed: mpsc::Receiver<()>,
+}
+
+/// Tells a decoding thread of what the hub announces, until the viewer is gone.
+fn frames(mut changes: Following, stop: CancellationToken, gone: CancellationToken) -> Frames {
+    let (tell, changed) = mpsc::channel(1);
+    let snapshot = changes.clone();
+    tokio::spawn(async move {
+        loop {
             tokio::select! {
-                changed = changes.changed() => changed.is_ok(),
-                () = web.shutdown.cancelled() => false,
-                // Whether the viewer is still there.
-                () = tokio::time::sleep(LOOK_AGAIN) => true,
+                change = changes.changed() => if change.is_err() { return },
+                () = stop.cancelled() => return,
+                () = gone.cancelled() => return,
+                () = tell.closed() => return,
             }
-        });
-        if !changed {
-            return Ok(None);
+            // A message that waits stands for this change, too.
+            let _ = tell.try_send(());
+        }
+    });
+    Frames { snapshot, changed }
+}
+
+impl Frames {
+    /// The stored frame `number`, as soon as it is there; None at the end of the video or when the viewer is gone.
+    fn wait_for(&mut self, web: &Web, video: &Video, number: u64) -> Result<Option<FrameRow>> {
+        loop {
+            // Asked before the store is read: frames stored in between are not missed.
+            let state = self.snapshot.borrow().video.as_ref().map(|video| video.state);
+            if let Some(row) = web.jobs.store.frames(video.seq, number, 1)?.pop() {
+                return Ok(Some(row));
+            }
+            if state.is_none_or(VideoState::is_final) || self.changed.blocking_recv().is_none() {
+                return Ok(None);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use warp::http::{HeaderMap, HeaderName, header};
+use warp::http::{HeaderMap, header};
 
 use crate::config::Network;
 
@@ -81,7 +81,7 @@ fn listed(headers: &HeaderMap, name: &str) -> Vec<String> {
 /// `for` of each element of `Forwarded`, and `proto` of the last (RFC 7239, 4).
 fn forwarded(headers: &HeaderMap) -> (Vec<String>, Option<String>) {
     let (mut named, mut scheme) = (Vec::new(), None);
-    for element in listed(headers, HeaderName::from(header::FORWARDED).as_str()) {
+    for element in listed(headers, header::FORWARDED.as_str()) {
         scheme = None;
         for pair in element.split(';') {
             let Some((name, value)) = pair.split_once('=') else { continue };
