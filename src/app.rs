@@ -115,7 +115,7 @@ pub async fn serve(settings: ServeSettings, on_ready: impl FnOnce()) -> Result<(
     };
     let jobs = Jobs::new(files, store, models, meter.clone(), job_settings);
     jobs.resume()?;
-    let stream_settings = StreamSettings { most: live.max_streams, rules, silence: live.silence };
+    let stream_settings = StreamSettings { most: live.max_streams, rules: rules.clone(), silence: live.silence };
     let streams = Streams::new(jobs.clone(), stream_settings);
     streams.mend_recordings()?;
     streams.resume()?;
@@ -124,6 +124,8 @@ pub async fn serve(settings: ServeSettings, on_ready: impl FnOnce()) -> Result<(
         udp_ports: live.udp_ports.clone(),
         public_ip: live.public_ip,
         max_pixels: limits.max_pixels,
+        rules,
+        peer: None,
         silence: live.silence,
     };
 

@@ -15,7 +15,9 @@ use warp::{
 };
 
 use super::{
-    Web, blocking, body,
+    Web,
+    access::Visitor,
+    blocking, body,
     problem::{Problem, answer},
     query::Query,
     stream_events::obey,
@@ -27,7 +29,7 @@ use crate::{
     error::Result,
     fault,
     jobs::{Manner, Stream, StreamKind, Wishes},
-    media::WebRtcSource,
+    media::{WebRtcOptions, WebRtcSource},
 };
 
 /// Bytes of an offer; browsers send about ten thousand.
@@ -37,10 +39,11 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     let offered = warp::path!("api" / "streams" / "whip")
         .and(warp::post())
         .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Visitor>())
         .and(warp::query::<HashMap<String, String>>())
         .and(warp::body::stream())
         .and(with(web))
-        .and_then(|headers, query, body, web| answer(create(headers, Query(query), body, web)));
+        .and_then(|headers, visitor, query, body, web| answer(create(headers, visitor, Query(query), body, web)));
     let asked = warp::path!("api" / "streams" / "whip")
         .and(warp::options())
         .and(with(web))
@@ -56,7 +59,13 @@ pub fn routes(web: &Arc<Web>) -> BoxedFilter<(Response,)> {
     responses((status = 201, body = String, content_type = "application/sdp", headers(("Location" = String), ("Link" = String))),
         (status = 400, body = Problem), (status = 404, body = Problem, description = "No such model"),
         (status = 415, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
-pub async fn create<S, B>(headers: HeaderMap, query: Query, body: S, web: Arc<Web>) -> Result<Response>
+pub async fn create<S, B>(
+    headers: HeaderMap,
+    visitor: Visitor,
+    query: Query,
+    body: S,
+    web: Arc<Web>,
+) -> Result<Response>
 where
     S: Chunks<Item = Result<B, warp::Error>> + Send,
     B: Buf + Send,
@@ -74,6 +83,7 @@ where
     web.streams.check_room()?;
     let offer = body::small(body, MOST).await?;
     let offer = String::from_utf8(offer).map_err(|_| fault!(NotMedia, "The SDP offer is not text in UTF-8."))?;
+    let options = WebRtcOptions { peer: Some(web.access.address(visitor, &headers)), ..web.webrtc.clone() };
     let state = web.clone();
     let (id, answer) = blocking(move || {
         let info = web.streams.describe(StreamKind::Webrtc, wishes)?;
@@ -86,7 +96,7 @@ where
                 obey(&stream, text);
             }
         });
-        let (source, answer) = WebRtcSource::answer(&id, &offer, &web.webrtc, heard)?;
+        let (source, answer) = WebRtcSource::answer(&id, &offer, &options, heard)?;
         let channel = source.channel();
         let direct = Box::new(move |text: &str| channel.send(text));
         let manner = Manner { mark, direct: Some(direct), answers: false };

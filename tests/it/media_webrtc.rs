@@ -20,6 +20,8 @@ fn options() -> WebRtcOptions {
         udp_ports: None,
         public_ip: None,
         max_pixels: 1920 * 1080,
+        rules: crate::network::rules(),
+        peer: None,
         silence: Duration::from_secs(10),
     }
 }

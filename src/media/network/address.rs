@@ -2,10 +2,13 @@
 
 use std::net::IpAddr;
 
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 use super::{rules::NetworkRules, srt};
-use crate::{error::Result, fault};
+use crate::{
+    error::{Error, Result},
+    fault,
+};
 
 /// Most bytes of an address.
 const LONGEST: usize = 4096;
@@ -84,8 +87,14 @@ impl StreamAddress {
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(fault!(BadRequest, "The camera's address holds a space or a control character: {form}."));
         }
-        let mut url = Url::parse(text)
-            .map_err(|error| fault!(BadRequest, "The camera's address cannot be read ({error}): {form}."))?;
+        if lacks_scheme(text) {
+            return Err(fault!(
+                BadRequest,
+                "The camera's address does not say how the camera is spoken to: begin it with rtsp://, http:// or srt://, \
+                 for example rtsp://192.168.1.20:554/path."
+            ));
+        }
+        let mut url = Url::parse(text).map_err(|error| unreadable(error, form))?;
         url.set_fragment(None);
         rules.check_scheme(url.scheme())?;
         let (protocol, tls, usual) = match url.scheme() {
@@ -153,6 +162,32 @@ impl StreamAddress {
     }
 }
 
+/// Is it a host or a path without `rtsp://` in front? `camera.lan:554/x` would be read as a URL of the scheme `camera.lan`.
+fn lacks_scheme(text: &str) -> bool {
+    let Some((before, after)) = text.split_once(':') else { return true };
+    let port = after.bytes().take_while(u8::is_ascii_digit).count();
+    let scheme = before.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte));
+    !after.starts_with("//") && (!scheme || after.contains('@') || after.starts_with('/') || port > 1)
+}
+
+/// What is wrong with an address that is no URL (WHATWG URL Standard).
+fn unreadable(error: ParseError, form: &str) -> Error {
+    match error {
+        ParseError::EmptyHost => fault!(BadRequest, "The camera's address names no host: {form}."),
+        ParseError::InvalidPort => {
+            fault!(BadRequest, "The port in the camera's address is not a number from 1 to 65535: {form}.")
+        }
+        ParseError::InvalidIpv4Address | ParseError::InvalidIpv6Address => {
+            fault!(BadRequest, "The IP address in the camera's address is not valid: {form}.")
+        }
+        ParseError::IdnaError | ParseError::InvalidDomainCharacter => {
+            fault!(BadRequest, "The host name in the camera's address is not valid: {form}.")
+        }
+        _ => fault!(BadRequest, "The camera's address is not valid: {form}."),
+    }
+    .with_cause(error)
+}
+
 /// `key=value` of a query with its value, if that may be seen.
 fn shown_part(part: &str) -> Option<String> {
     let (key, value) = part.split_once('=').unwrap_or((part, ""));
@@ -216,4 +251,40 @@ pub(super) fn percent_decoded(text: &str) -> Option<String> {
         rest = if escaped.is_some() { &tail[2..] } else { tail };
     }
     String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_addresses_are_explained_without_the_parsers_words() {
+        let schemes: Vec<String> = ["rtsp", "http", "srt"].map(str::to_owned).into();
+        let rules = NetworkRules::new(&schemes, &["private".into()]).expect("rules");
+        for (address, words) in [
+            ("192.168.1.20:554/stream1", "begin it with rtsp://"),
+            ("ann:hush@192.168.1.20/stream1", "begin it with rtsp://"),
+            ("camera.lan:8080/video", "begin it with rtsp://"),
+            ("camera", "begin it with rtsp://"),
+            ("rtsp:/192.168.1.20/x", "begin it with rtsp://"),
+            ("", "begin it with rtsp://"),
+            ("rtsp://", "names no host"),
+            ("http://", "names no host"),
+            ("rtsp://192.168.1.20:99999/x", "The port"),
+            ("rtsp://192.168.1.20:port/x", "The port"),
+            ("http://192.168.1.999/x", "The IP address"),
+            ("rtsp://[fe80::x]/x", "The IP address"),
+            ("http://a|b/x", "The host name"),
+            ("rtsp://a|b/x", "not valid"),
+        ] {
+            let error = StreamAddress::parse(address, &rules).expect_err(address);
+            assert!(error.detail.contains(words), "{address}: {}", error.detail);
+            let lower = error.detail.to_lowercase();
+            assert!(
+                !["relative", "base", "empty host", "hush", "domain"].iter().any(|word| lower.contains(word)),
+                "{lower}"
+            );
+        }
+        assert!(StreamAddress::parse("rtsp://192.168.1.20/x", &rules).is_ok());
+    }
 }

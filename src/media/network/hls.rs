@@ -1,10 +1,22 @@
 //! HLS playlists (RFC 8216), as far as a camera's picture needs them.
 
+use std::sync::Arc;
+
 use url::Url;
 
 use super::http::Part;
-use crate::{error::Result, fault, frame::Size};
+use crate::{
+    error::{Error, Result},
+    fault,
+    frame::Size,
+};
 
+/// Most bytes of a playlist. One of a live stream has some hundred bytes; one of 10,000 segments has less than this.
+pub const MOST_BYTES: usize = 1024 * 1024;
+/// Most segments of a playlist.
+const MOST_SEGMENTS: usize = 10_000;
+/// Most bytes of one address in a playlist.
+const LONGEST_URI: usize = 2048;
 /// More pixels than that are not asked for where a smaller variant is there.
 const ENOUGH: u64 = 1920 * 1080;
 
@@ -27,40 +39,72 @@ pub struct Media {
     pub ended: bool,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Segment {
     pub place: Place,
-    /// What a decoder must have read before.
-    pub map: Option<Place>,
+    /// What a decoder must have read before; shared by all segments that name the same.
+    pub map: Option<Arc<Place>>,
 }
 
-/// A resource, or a part of one.
+/// A resource, or a part of one, as the playlist names it: a list of many segments costs no more memory than its text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
-    pub url: Url,
+    /// Absolute, or relative to the playlist's own address.
+    pub uri: Box<str>,
     pub part: Option<Part>,
+}
+
+impl Place {
+    /// The whole address, for a playlist that came from `base`.
+    ///
+    /// # Errors
+    /// [`Unprocessable`](crate::error::Kind::Unprocessable) when the playlist names an address that is none.
+    pub fn url(&self, base: &Url) -> Result<Url> {
+        base.join(&self.uri).map_err(|error| damaged().with_cause(error))
+    }
+}
+
+fn damaged() -> Error {
+    fault!(Unprocessable, "The address gives a damaged HLS playlist.")
+}
+
+/// Why a playlist is not read to its end.
+pub fn too_long() -> Error {
+    fault!(
+        Unprocessable,
+        "The HLS playlist is too long: it may have {} KB, {MOST_SEGMENTS} segments and addresses of {LONGEST_URI} bytes.",
+        MOST_BYTES / 1024
+    )
+}
+
+/// An address of a playlist, if it is not too long.
+fn address(uri: &str) -> Result<&str> {
+    if uri.len() > LONGEST_URI { Err(too_long()) } else { Ok(uri) }
 }
 
 impl Playlist {
     /// Reads a playlist that came from `base`.
     ///
     /// # Errors
-    /// [`Unprocessable`](crate::error::Kind::Unprocessable) for what is none and for encrypted streams.
+    /// [`Unprocessable`](crate::error::Kind::Unprocessable) for what is none, for one that is longer than the limits
+    /// above, and for encrypted streams.
     pub fn parse(text: &str, base: &Url) -> Result<Self> {
-        let none = || fault!(Unprocessable, "The address gives a damaged HLS playlist.");
+        if text.len() > MOST_BYTES {
+            return Err(too_long());
+        }
         let mut lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).filter(|line| !line.is_empty());
         if !lines.next().is_some_and(|line| line.starts_with("#EXTM3U")) {
-            return Err(none());
+            return Err(damaged());
         }
         let mut media = Media { first: 0, segments: Vec::new(), target: 6.0, ended: false };
-        let mut variants = Vec::new();
+        let mut best = None;
         let (mut map, mut range, mut variant) = (None, None, None);
         for line in lines {
             let (tag, value) = line.split_once(':').unwrap_or((line, ""));
             match tag {
                 "#EXT-X-STREAM-INF" => variant = Some(weight(value)),
-                "#EXT-X-MEDIA-SEQUENCE" => media.first = value.trim().parse().map_err(|_| none())?,
-                "#EXT-X-TARGETDURATION" => media.target = value.trim().parse().map_err(|_| none())?,
+                "#EXT-X-MEDIA-SEQUENCE" => media.first = value.trim().parse().map_err(|_| damaged())?,
+                "#EXT-X-TARGETDURATION" => media.target = value.trim().parse().map_err(|_| damaged())?,
                 "#EXT-X-ENDLIST" => media.ended = true,
                 "#EXT-X-BYTERANGE" => range = Some(value),
                 "#EXT-X-KEY" if attribute(value, "METHOD") != Some("NONE") => {
@@ -70,27 +114,32 @@ impl Playlist {
                     ));
                 }
                 "#EXT-X-MAP" => {
-                    let url = attribute(value, "URI").and_then(|uri| base.join(uri).ok()).ok_or_else(none)?;
+                    let uri = address(attribute(value, "URI").ok_or_else(damaged)?)?;
                     let part = attribute(value, "BYTERANGE").and_then(|range| part(range, 0));
-                    map = Some(Place { url, part });
+                    map = Some(Arc::new(Place { uri: uri.into(), part }));
                 }
                 _ if line.starts_with('#') => {}
                 _ => {
-                    let url = base.join(line).map_err(|_| none())?;
+                    let uri = address(line)?;
                     if let Some(weight) = variant.take() {
-                        variants.push((weight, url));
+                        if best.as_ref().is_none_or(|(before, _)| weight >= *before) {
+                            best = Some((weight, uri));
+                        }
                         continue;
                     }
+                    if media.segments.len() == MOST_SEGMENTS {
+                        return Err(too_long());
+                    }
                     let before = media.segments.last().map(|segment: &Segment| &segment.place);
-                    let from = before.filter(|before| before.url == url).and_then(|before| before.part);
+                    let from = before.filter(|before| &*before.uri == uri).and_then(|before| before.part);
                     let from = from.map_or(0, |before| before.from.saturating_add(before.length));
                     let part = range.take().and_then(|range| part(range, from));
-                    media.segments.push(Segment { place: Place { url, part }, map: map.clone() });
+                    media.segments.push(Segment { place: Place { uri: uri.into(), part }, map: map.clone() });
                 }
             }
         }
-        match variants.into_iter().max_by_key(|(weight, _)| *weight) {
-            Some((_, url)) => Ok(Self::Master(url)),
+        match best {
+            Some((_, uri)) => Ok(Self::Master(base.join(uri).map_err(|error| damaged().with_cause(error))?)),
             None => Ok(Self::Media(media)),
         }
     }
@@ -136,8 +185,12 @@ fn part(range: &str, from: u64) -> Option<Part> {
 mod tests {
     use super::*;
 
+    fn base() -> Url {
+        Url::parse("http://cam.example/a/b.m3u8?t=1").expect("a URL")
+    }
+
     fn parse(text: &str) -> Result<Playlist> {
-        Playlist::parse(text, &Url::parse("http://cam.example/a/b.m3u8?t=1").expect("a URL"))
+        Playlist::parse(text, &base())
     }
 
     #[test]
@@ -158,8 +211,9 @@ mod tests {
         assert_eq!((media.first, media.target, media.ended), (17, 4.0, true));
         let parts: Vec<_> = media.segments.iter().map(|segment| segment.place.part).collect();
         assert_eq!(parts, [Some(Part { from: 100, length: 50 }), Some(Part { from: 150, length: 60 }), None]);
-        assert_eq!(media.segments[0].map.as_ref().map(|map| map.url.as_str()), Some("http://cam.example/a/init,1.mp4"));
-        assert_eq!(media.segments[2].place.url.as_str(), "http://127.0.0.1/x.ts");
+        let url = |place: &Place| place.url(&base()).expect("a URL").to_string();
+        assert_eq!(media.segments[0].map.as_deref().map(url).as_deref(), Some("http://cam.example/a/init,1.mp4"));
+        assert_eq!(url(&media.segments[2].place), "http://127.0.0.1/x.ts");
     }
 
     #[test]
@@ -169,5 +223,38 @@ mod tests {
         }
         let text = "#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI=\"file:///etc/passwd\"\n#EXTINF:1,\na.ts\n";
         assert!(parse(text).expect_err("encrypted").detail.contains("encrypted"));
+    }
+
+    #[test]
+    fn long_playlists_are_refused() {
+        let head = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n";
+        let segments = |count: usize| format!("{head}{}", "a\n".repeat(count));
+        let Ok(Playlist::Media(media)) = parse(&segments(MOST_SEGMENTS)) else { panic!("no list") };
+        assert_eq!(media.segments.len(), MOST_SEGMENTS);
+        let addresses = |length: usize| {
+            let long = "p".repeat(length);
+            [
+                format!("{head}{long}\n"),
+                format!("{head}#EXT-X-MAP:URI=\"{long}\"\na\n"),
+                format!("{head}#EXT-X-STREAM-INF:BANDWIDTH=1\n{long}\n"),
+            ]
+        };
+        assert!(addresses(LONGEST_URI).iter().all(|text| parse(text).is_ok()));
+        let mut refused = addresses(LONGEST_URI + 1).to_vec();
+        refused.extend([segments(MOST_SEGMENTS + 1), format!("{head}{}", "#\n".repeat(MOST_BYTES / 2))]);
+        for text in refused {
+            assert!(parse(&text).expect_err("too long").detail.contains("too long"), "{} bytes", text.len());
+        }
+    }
+
+    #[test]
+    fn the_largest_numbers_are_taken() {
+        let most = u64::MAX;
+        let text = format!(
+            "#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:{most}\n#EXT-X-BYTERANGE:{most}@{most}\na\n#EXT-X-BYTERANGE:{most}\na\n"
+        );
+        let Ok(Playlist::Media(media)) = parse(&text) else { panic!("no list") };
+        assert_eq!(media.segments[1].place.part, Some(Part { from: most, length: most }));
+        assert!(parse("#EXTM3U\n#EXT-X-MEDIA-SEQUENCE:18446744073709551616\n").is_err());
     }
 }

@@ -22,6 +22,8 @@ use crate::{
 
 /// Most redirects in a row.
 const HOPS: usize = 5;
+/// Most bytes of the line that tells a chunk's length.
+const LONGEST_LINE: u64 = 4096;
 
 /// Gets what stands at an address, and at those that it names.
 pub struct Client {
@@ -105,7 +107,8 @@ impl Client {
             request.push_str(&format!("Authorization: {who}\r\n"));
         }
         if let Some(part) = part {
-            request.push_str(&format!("Range: bytes={}-{}\r\n", part.from, part.from + part.length.saturating_sub(1)));
+            let last = part.from.saturating_add(part.length.saturating_sub(1));
+            request.push_str(&format!("Range: bytes={}-{last}\r\n", part.from));
         }
         request.push_str("\r\n");
         let broke = |error: io::Error| {
@@ -127,9 +130,10 @@ impl Client {
     }
 }
 
-/// A response's body as it arrives.
-pub struct Body {
-    reader: BufReader<Wire>,
+/// A response's body as it arrives. A body that ends before its length, or before its last chunk, is an error
+/// ([`UnexpectedEof`](io::ErrorKind::UnexpectedEof)) and not an end.
+pub struct Body<R = BufReader<Wire>> {
+    reader: R,
     left: Left,
 }
 
@@ -142,7 +146,7 @@ enum Left {
     Chunk(u64),
 }
 
-impl Read for Body {
+impl<R: BufRead> Read for Body<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Left::Chunk(0) = self.left {
             self.left = match chunk(&mut self.reader)? {
@@ -154,15 +158,19 @@ impl Read for Body {
             Left::All => buffer.len(),
             Left::Bytes(left) | Left::Chunk(left) => buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX)),
         };
+        if most == 0 {
+            return Ok(0);
+        }
         let count = self.reader.read(&mut buffer[..most])?;
         match &mut self.left {
             Left::All => {}
+            Left::Bytes(_) | Left::Chunk(_) if count == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             Left::Bytes(left) => *left -= count as u64,
             Left::Chunk(left) => {
                 *left -= count as u64;
-                if *left == 0 {
-                    // The line's end behind each chunk.
-                    line(&mut self.reader)?;
+                // The line's end behind each chunk.
+                if *left == 0 && !line(&mut self.reader)?.is_empty() {
+                    return Err(io::ErrorKind::InvalidData.into());
                 }
             }
         }
@@ -177,8 +185,52 @@ fn chunk(reader: &mut impl BufRead) -> io::Result<u64> {
     u64::from_str_radix(digits, 16).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
+/// A line without its end.
 fn line(reader: &mut impl BufRead) -> io::Result<String> {
     let mut line = String::new();
-    reader.take(4096).read_line(&mut line)?;
+    let count = reader.take(LONGEST_LINE).read_line(&mut line)?;
+    if !line.ends_with('\n') {
+        let cut = (count as u64) < LONGEST_LINE;
+        return Err(if cut { io::ErrorKind::UnexpectedEof } else { io::ErrorKind::InvalidData }.into());
+    }
+    line.truncate(line.trim_end_matches(['\r', '\n']).len());
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(left: Left, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut whole = Vec::new();
+        Body { reader: bytes, left }.read_to_end(&mut whole).map(|_| whole)
+    }
+
+    #[test]
+    fn a_body_that_is_cut_off_is_an_error() {
+        let chunks = b"4\r\nabcd\r\n3;name=value\r\nefg\r\n0\r\n\r\n";
+        assert_eq!(read(Left::Chunk(0), chunks).expect("whole"), b"abcdefg");
+        for length in 0..chunks.len() - 2 {
+            let error = read(Left::Chunk(0), &chunks[..length]).expect_err("cut");
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{length} bytes");
+        }
+        assert_eq!(read(Left::Bytes(7), b"abcdefghi").expect("whole"), b"abcdefg");
+        assert_eq!(read(Left::Bytes(0), b"abc").expect("whole"), b"");
+        for length in 0..7 {
+            let error = read(Left::Bytes(7), &b"abcdefg"[..length]).expect_err("cut");
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{length} bytes");
+        }
+        // Without a length the end of the connection is the end.
+        assert_eq!(read(Left::All, b"abc").expect("whole"), b"abc");
+    }
+
+    #[test]
+    fn damaged_chunks_are_an_error() {
+        for bytes in
+            [&b"x\r\n"[..], b"\r\n", b"-1\r\nab", b"2\r\nabc\r\n0\r\n\r\n", b"fffffffffffffffff\r\n", &[b'1'; 5000]]
+        {
+            let error = read(Left::Chunk(0), bytes).expect_err("damaged");
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{}", bytes.escape_ascii());
+        }
+    }
 }

@@ -2,17 +2,15 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU16, Ordering},
-        mpsc,
     },
-    thread,
     time::{Duration, Instant},
 };
 
-use super::rules::NetworkRules;
+use super::{names, rules::NetworkRules};
 use crate::{
     error::{Error, Kind, Result},
     fault,
@@ -102,25 +100,16 @@ impl Lines {
         }
     }
 
-    /// Asks the system's resolver, which cannot be interrupted: its thread ends when the resolver gives up.
+    /// Asks the system's resolver.
     fn ask(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>> {
-        let (answer, answered) = mpsc::sync_channel(1);
-        let name = host.to_owned();
-        thread::Builder::new()
-            .name("camera-name".into())
-            .spawn(move || {
-                let found = (name.as_str(), port).to_socket_addrs().map(Iterator::collect);
-                // Nobody waits any more when the source was stopped.
-                let _ = answer.send(found);
-            })
-            .map_err(|error| Error::internal("The server could not start a thread for the camera.", error))?;
+        let lookup = names::look_up(host)?;
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             self.check_cut()?;
-            match answered.recv_timeout(LOOK) {
-                Ok(found) => return found.map_err(|error: io::Error| unknown(host).with_cause(error)),
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            match lookup.wait(LOOK) {
+                Some(Ok(found)) => return Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
+                Some(Err(why)) => return Err(unknown(host).with_cause(why)),
+                None => {}
             }
         }
         Err(unknown(host).with_cause("no answer of the resolver"))

@@ -5,11 +5,13 @@
 
 mod address;
 mod auth;
+mod caller;
 mod goodbyes;
 mod head;
 mod hls;
 mod http;
 mod lines;
+mod names;
 mod newest;
 mod parts;
 mod playing;

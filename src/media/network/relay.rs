@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use super::{address::StreamAddress, head::Head, lines::Lines, newest::Newest, tls::Wire};
+use super::{address::StreamAddress, caller, head::Head, lines::Lines, newest::Newest, tls::Wire};
 use crate::{
     error::{Error, Result},
     fault,
@@ -67,6 +67,15 @@ impl Relay {
             let (near, _) =
                 self.door.accept().map_err(|error| Error::internal("The server lost the camera's port.", error))?;
             let near = self.lines.keep(near)?;
+            // The camera's pictures, opened with its password, are for rtspsrc alone.
+            let own = caller::is_own(&near).map_err(|error| {
+                Error::internal("The server cannot see who connects to it on behalf of the camera.", error)
+            })?;
+            if !own {
+                tracing::warn!("another program has connected to the port of a camera's relay; it was turned away");
+                let _ = near.shutdown(Shutdown::Both);
+                continue;
+            }
             let far = match wire.take() {
                 Some(wire) => wire,
                 None => Self::wire(&self.address, self.lines.connect_again(self.to)?, self.to, &self.lines)?,

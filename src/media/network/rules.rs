@@ -129,6 +129,17 @@ impl NetworkRules {
         carried(address).into_iter().any(|address| special(address).is_some())
     }
 
+    /// May a WebRTC session send packets to this address, which its peer has named? To public ones and to those that the
+    /// operator allows, as for cameras; and to the peer's own address and its neighbours: in the same special-purpose
+    /// range, or the same IPv6 network of 64 bits. `peer`: where the offer came from.
+    pub(in crate::media) fn allows_candidate(&self, address: IpAddr, peer: Option<IpAddr>) -> bool {
+        let neighbours = |peer: IpAddr| {
+            let [mine, other] = [address, peer].map(|address| carried(address).pop().unwrap_or(address));
+            mine == other || same_range(mine, other)
+        };
+        self.check(address).is_ok() || peer.is_some_and(neighbours)
+    }
+
     fn objection(&self, address: IpAddr) -> Option<&'static str> {
         if self.networks.iter().any(|network| network.contains(&address)) {
             return None;
@@ -159,6 +170,20 @@ fn special(address: IpAddr) -> Option<&'static str> {
             .iter()
             .find(|(range, _)| range.parse::<Ipv6Net>().is_ok_and(|range| range.contains(&address)))
             .map(|(_, why)| *why),
+    }
+}
+
+/// Do two addresses that are not public lie in the same range?
+fn same_range(one: IpAddr, other: IpAddr) -> bool {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => SPECIAL
+            .iter()
+            .filter_map(|(range, _)| range.parse::<Ipv4Net>().ok())
+            .any(|range| range.contains(&one) && range.contains(&other)),
+        (IpAddr::V6(one), IpAddr::V6(other)) => {
+            special(one.into()).is_some() && one.segments()[..4] == other.segments()[..4]
+        }
+        _ => false,
     }
 }
 
@@ -261,6 +286,44 @@ mod tests {
         }
         let only = rules(&["10.0.0.0/8", "only"]);
         assert!(allows(&only, "10.0.0.1") && !allows(&only, "8.8.8.8") && !allows(&only, "192.168.0.1"));
+    }
+
+    #[test]
+    fn candidates_are_public_or_near_their_peer() {
+        let allows = |networks: &[&str], address: &str, peer: Option<&str>| {
+            let parse = |text: &str| text.parse::<IpAddr>().expect("an address");
+            rules(networks).allows_candidate(parse(address), peer.map(parse))
+        };
+        for (address, peer) in [
+            ("8.8.8.8", None),
+            ("2606:4700::1", Some("10.0.0.1")),
+            ("192.168.7.9", Some("192.168.1.20")),
+            ("192.168.7.9", Some("::ffff:192.168.1.20")),
+            ("10.9.8.7", Some("10.0.0.1")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("::1", Some("::1")),
+            ("fe80::9", Some("fe80::1")),
+            ("fd00:0:0:1::9", Some("fd00:0:0:1::1")),
+        ] {
+            assert!(allows(&[], address, peer), "{address} of {peer:?}");
+        }
+        for (address, peer) in [
+            ("192.168.7.9", None),
+            ("192.168.7.9", Some("8.8.8.8")),
+            ("127.0.0.1", Some("8.8.8.8")),
+            ("169.254.169.254", Some("10.0.0.1")),
+            ("10.0.0.1", Some("192.168.1.20")),
+            ("127.0.0.1", Some("192.168.1.20")),
+            ("192.168.1.20", Some("127.0.0.1")),
+            ("::ffff:127.0.0.1", Some("8.8.8.8")),
+            ("64:ff9b::7f00:1", Some("8.8.8.8")),
+            ("fd00:0:0:2::9", Some("fd00:0:0:1::1")),
+            ("fe80::9", Some("2606:4700::1")),
+        ] {
+            assert!(!allows(&[], address, peer), "{address} of {peer:?}");
+        }
+        assert!(allows(&["private"], "192.168.7.9", Some("8.8.8.8")));
+        assert!(!allows(&["only"], "8.8.8.8", Some("10.0.0.1")) && allows(&["only"], "10.0.0.2", Some("10.0.0.1")));
     }
 
     #[test]

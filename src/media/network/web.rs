@@ -12,7 +12,7 @@ use url::Url;
 use super::{
     super::Template,
     address::StreamAddress,
-    hls::{Media, Place, Playlist},
+    hls::{self, Media, Place, Playlist},
     http::{Answer, Client},
     parts,
     playing::Playing,
@@ -22,8 +22,6 @@ use crate::{
     fault,
 };
 
-/// Most bytes of a playlist.
-const LONGEST: u64 = 4 * 1024 * 1024;
 /// Bytes that are handed to the decoder at once.
 const PIECE: usize = 64 * 1024;
 /// A live stream is joined so many segments before its end (RFC 8216, 6.3.3).
@@ -66,10 +64,10 @@ pub fn serve(playing: &Playing, address: &StreamAddress) -> Result<()> {
 
 /// Motion JPEG.
 fn pictures(playing: &Playing, answer: Answer) -> Result<()> {
-    let mut body = BufReader::with_capacity(PIECE, answer.body);
+    let mut source = parts::Pictures::new(BufReader::with_capacity(PIECE, answer.body));
     let mut feed = None;
     loop {
-        let picture = match parts::next(&mut body) {
+        let picture = match source.next() {
             Ok(Some(picture)) => picture,
             // As a camera that hangs up in order.
             Ok(None) => break,
@@ -101,26 +99,26 @@ fn segments(playing: &Playing, client: &Client, answer: Answer) -> Result<()> {
     let (mut place, mut media) = playlist(client, answer)?;
     let live = !media.ended;
     let start_at = if live { media.segments.len().saturating_sub(BEHIND) } else { 0 };
-    let mut next = media.first + start_at as u64;
+    let mut next = media.first.saturating_add(start_at as u64);
     let feed = start(playing, "http", None)?;
     let mut map = None;
     loop {
         let skipped = usize::try_from(next.saturating_sub(media.first)).unwrap_or(usize::MAX);
         // Segments that are gone already are passed over.
         next = next.max(media.first);
-        let fresh: Vec<_> = media.segments.iter().skip(skipped).cloned().collect();
-        let grown = !fresh.is_empty();
+        let fresh = media.segments.drain(skipped.min(media.segments.len())..);
+        let grown = fresh.len() > 0;
         for segment in fresh {
-            next += 1;
+            next = next.saturating_add(1);
             if segment.map.is_some() && segment.map != map {
                 map = segment.map;
                 if let Some(map) = &map
-                    && !fetch(client, &feed, map)?
+                    && !fetch(client, &feed, &place, map)?
                 {
                     return Ok(());
                 }
             }
-            if !fetch(client, &feed, &segment.place)? {
+            if !fetch(client, &feed, &place, &segment.place)? {
                 return Ok(());
             }
         }
@@ -146,14 +144,17 @@ fn playlist(client: &Client, answer: Answer) -> Result<(Url, Media)> {
 }
 
 fn read(answer: Answer) -> Result<(Url, Playlist)> {
-    let mut text = String::new();
-    answer.body.take(LONGEST).read_to_string(&mut text).map_err(|error| broke(&error))?;
+    let mut text = Vec::new();
+    // One byte more than may be, so that a longer one is seen.
+    answer.body.take(hls::MOST_BYTES as u64 + 1).read_to_end(&mut text).map_err(|error| broke(&error))?;
+    let text = String::from_utf8_lossy(&text);
     Ok((answer.url.clone(), Playlist::parse(&text, &answer.url)?))
 }
 
-/// Gives a segment to the decoder; false when it takes no more. One that is missing is passed over.
-fn fetch(client: &Client, feed: &gst_app::AppSrc, place: &Place) -> Result<bool> {
-    match client.get(&place.url, place.part) {
+/// Gives a segment of the playlist at `base` to the decoder; false when it takes no more. One that is missing is passed
+/// over.
+fn fetch(client: &Client, feed: &gst_app::AppSrc, base: &Url, place: &Place) -> Result<bool> {
+    match client.get(&place.url(base)?, place.part) {
         Ok(answer) => pour(feed, answer.body),
         Err(error) if error.kind == Kind::NotFound => Ok(true),
         Err(error) => Err(error),

@@ -21,6 +21,7 @@ use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 pub use channel::{Channel, OnMessage};
 pub use session::WebRtcSource;
 
+use super::network::NetworkRules;
 use crate::config::IceServer;
 
 /// What a session may use of the network, and its limits.
@@ -32,6 +33,10 @@ pub struct WebRtcOptions {
     /// The one address by which browsers reach this server.
     pub public_ip: Option<IpAddr>,
     pub max_pixels: u64,
+    /// To which addresses of the sender packets may be sent.
+    pub rules: NetworkRules,
+    /// Where the offer came from: its own candidates are near it.
+    pub peer: Option<IpAddr>,
     /// Without a picture or a message for so long, the sender is taken for gone.
     pub silence: Duration,
 }

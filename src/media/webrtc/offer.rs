@@ -2,6 +2,8 @@
 //!
 //! Nothing of the offer's text goes on as it is: only numbers, addresses and words that were checked one by one.
 
+use std::net::IpAddr;
+
 use super::section::{Attributes, Format, Section};
 use crate::{
     error::{Error, Kind, Result},
@@ -31,10 +33,12 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// `may_reach`: to which of the sender's candidates packets may be sent; the others are left out.
+    ///
     /// # Errors
     /// [`Kind::NotMedia`] when it is no SDP; [`Kind::TooLarge`]; [`Kind::Unprocessable`] when it offers no video that is
     /// sent to this server in H.264, VP8 or VP9.
-    pub fn read(text: &str) -> Result<Self> {
+    pub fn read(text: &str, may_reach: impl Fn(IpAddr) -> bool) -> Result<Self> {
         if text.len() > MOST_BYTES {
             return Err(fault!(TooLarge, "The offer is longer than {} KB: offer one video.", MOST_BYTES >> 10));
         }
@@ -62,10 +66,10 @@ impl Offer {
         if sections.is_empty() {
             return Err(no_sdp());
         }
-        Self::choose(&session, sections)
+        Self::choose(&session, sections, may_reach)
     }
 
-    fn choose(session: &Attributes, mut sections: Vec<Section>) -> Result<Self> {
+    fn choose(session: &Attributes, mut sections: Vec<Section>, may_reach: impl Fn(IpAddr) -> bool) -> Result<Self> {
         let sent = |section: &Section| section.media == "video" && section.sends(session);
         let video = sections.iter().position(sent).ok_or_else(|| {
             fault!(Unprocessable, "The offer has no video that is sent to this server: offer one as sendonly.")
@@ -92,7 +96,7 @@ impl Offer {
             offer.sections.iter().position(|section| section.mid() == Some(mid)).filter(|at| offer.accepts(*at))
         });
         offer.carrier = taken.next().unwrap_or(video);
-        offer.clean = offer.write(session).ok_or_else(|| {
+        offer.clean = offer.write(session, may_reach).ok_or_else(|| {
             fault!(Unprocessable, "The offer is none of WebRTC: its video lacks ice-ufrag, fingerprint or rtcp-mux.")
         })?;
         Ok(offer)
@@ -132,7 +136,7 @@ impl Offer {
         lines
     }
 
-    fn write(&self, session: &Attributes) -> Option<String> {
+    fn write(&self, session: &Attributes, may_reach: impl Fn(IpAddr) -> bool) -> Option<String> {
         let video = &self.sections[self.video];
         let carrier = &self.sections[self.carrier];
         let transport = carrier.transport(session)?;
@@ -142,7 +146,7 @@ impl Offer {
         lines
             .extend(["c=IN IP4 0.0.0.0", "a=mid:video", "a=rtcp-mux", "a=rtcp-rsize", "a=sendonly"].map(str::to_owned));
         lines.extend(transport.clone());
-        lines.extend(carrier.candidates());
+        lines.extend(carrier.candidates(may_reach));
         lines.extend(self.format_lines());
         lines.extend(video.sources());
         if let Some(channel) = self.channel {

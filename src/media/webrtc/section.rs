@@ -186,9 +186,10 @@ impl Section {
     }
 
     /// The sender's candidates, each written anew. Names (`….local`, mDNS) are left out: nobody could look them up here,
-    /// and ICE learns the sender's address from its first packet.
-    pub fn candidates(&self) -> Vec<String> {
-        self.attributes.all("candidate").filter_map(candidate).take(MOST_CANDIDATES).collect()
+    /// and ICE learns the sender's address from its first packet. So it does for those that must not be reached.
+    pub fn candidates(&self, may_reach: impl Fn(IpAddr) -> bool) -> Vec<String> {
+        let all = self.attributes.all("candidate").filter_map(candidate);
+        all.filter(|(address, _)| may_reach(*address)).map(|(_, line)| line).take(MOST_CANDIDATES).collect()
     }
 
     /// What the section says about its transport, or the session for all of them.
@@ -238,7 +239,7 @@ impl Format {
 }
 
 /// A candidate over UDP with an address, of component 1 (RFC 8839, 5.1).
-fn candidate(value: &str) -> Option<String> {
+fn candidate(value: &str) -> Option<(IpAddr, String)> {
     let words: Vec<&str> = value.split_whitespace().take(8).collect();
     let [foundation, "1", transport, priority, address, port, "typ", kind] = words[..] else {
         return None;
@@ -252,7 +253,8 @@ fn candidate(value: &str) -> Option<String> {
         && is_word(foundation, 32)
         && ["host", "srflx", "prflx", "relay"].contains(&kind);
     let related = if kind == "host" { "" } else { " raddr 0.0.0.0 rport 9" };
-    sound.then(|| format!("a=candidate:{foundation} 1 UDP {priority} {address} {port} typ {kind}{related}"))
+    let line = format!("a=candidate:{foundation} 1 UDP {priority} {address} {port} typ {kind}{related}");
+    sound.then_some((address, line))
 }
 
 /// A payload type of RTP.

@@ -85,7 +85,7 @@ impl WebRtcSource {
     /// # Errors
     /// As [`Offer::read`]; [`crate::error::Kind::Busy`] when no UDP port is free.
     pub fn answer(source: &str, offer: &str, options: &WebRtcOptions, on_message: OnMessage) -> Result<(Self, String)> {
-        let offer = Offer::read(offer)?;
+        let offer = Offer::read(offer, |address| options.rules.allows_candidate(address, options.peer))?;
         let pipeline = Template::get("webrtc")?.build(&[])?;
         let missing = || Error::internal("A media pipeline of the server is broken.", "an element is missing");
         let webrtc = pipeline.by_name("webrtc").ok_or_else(missing)?;

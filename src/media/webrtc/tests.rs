@@ -10,11 +10,11 @@ const SAFARI: &str = include_str!("../../../fixtures/offers/safari-like.sdp");
 const OBS: &str = include_str!("../../../fixtures/offers/obs-like.sdp");
 
 fn read(text: &str) -> Offer {
-    Offer::read(text).unwrap_or_else(|error| panic!("{}", error.full()))
+    Offer::read(text, |_| true).unwrap_or_else(|error| panic!("{}", error.full()))
 }
 
 fn refused(text: &str) -> Kind {
-    Offer::read(text).err().unwrap_or_else(|| panic!("it was taken: {text}")).kind
+    Offer::read(text, |_| true).err().unwrap_or_else(|| panic!("it was taken: {text}")).kind
 }
 
 fn formats(text: &str) -> Vec<(u8, Codec, Option<u8>)> {
@@ -116,11 +116,26 @@ fn no_damage_to_an_offer_does_harm() {
                 bytes.push(b'\n');
             }
             let Ok(text) = String::from_utf8(bytes) else { continue };
-            if let Ok(offer) = Offer::read(&text) {
+            if let Ok(offer) = Offer::read(&text, |_| true) {
                 let clean = offer.clean();
                 assert!(clean.len() < 16 << 10 && clean.lines().all(|line| line.len() < 600), "{clean}");
                 assert!(clean.bytes().all(|byte| byte.is_ascii_graphic() || b" \r\n".contains(&byte)), "{clean}");
             }
         }
     }
+}
+
+#[test]
+fn only_candidates_that_may_be_reached_are_passed_on() {
+    let address = |offer: &Offer| offer.clean().matches("a=candidate").count();
+    let with = SAFARI.replace(
+        "a=rtcp-mux\n",
+        "a=rtcp-mux\na=candidate:1 1 udp 7 10.0.0.1 80 typ host\na=candidate:2 1 udp 6 8.8.8.8 5000 typ srflx raddr 0.0.0.0 rport 9\n",
+    );
+    let all = address(&read(&with));
+    let outer = Offer::read(&with, |address| address != std::net::IpAddr::from([10, 0, 0, 1])).expect("an offer");
+    assert!(!outer.clean().contains("10.0.0.1") && outer.clean().contains("8.8.8.8"), "{}", outer.clean());
+    assert_eq!(address(&outer), all - 1);
+    // The sender may still come in: the server answers, and ICE learns its address from its packets.
+    assert_eq!(address(&Offer::read(&with, |_| false).expect("an offer")), 0);
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    PATIENCE, all, open, picture, refusal, says,
+    PATIENCE, all, breaking, open, picture, refusal, says,
     web_server::{Server, path, reply},
 };
 use crate::media::fixture;
@@ -225,4 +225,65 @@ fn a_live_playlist_is_followed() {
     let last = all(&mut open(&server.url("/live"), PATIENCE)).pop().unwrap();
     // Joined three segments before the end of four: 15 pictures were over already.
     assert_eq!(last.frame.tag.frame, 89 - 15);
+}
+
+#[test]
+fn motion_jpeg_may_have_text_around_its_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = jpegs(folder.path(), "160x120");
+    let server = Server::start("127.0.0.1", move |head, stream| {
+        begin(stream, "b");
+        let _ = stream.write_all(b"This is a message in many parts.\r\n\r\nContent-Length: 3\r\n\r\n");
+        for picture in &pictures {
+            let _ = stream.write_all(&[b"--b\r\nContent-Type: image/jpeg\r\n\r\n", &picture[..], b"\r\n"].concat());
+        }
+        let _ = match path(head) {
+            // Within the last picture.
+            "/cut" => stream.write_all(&[b"--b\r\n\r\n", &pictures[0][..200]].concat()),
+            _ => stream.write_all(b"--b--\r\nGood-bye.\r\n\r\nContent-Length: 9\r\n\r\n"),
+        };
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+    assert!(!all(&mut open(&server.url("/whole"), PATIENCE)).is_empty());
+    says(&breaking(&mut open(&server.url("/cut"), PATIENCE)), "connection to the camera broke");
+}
+
+#[test]
+fn a_segment_that_is_cut_off_is_not_taken_for_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.ts").to_str().unwrap().to_owned();
+    ffmpeg(&["-i", fixture("numbered.mp4").to_str().unwrap(), "-c:v", "libx264", "-g", "15", &whole]);
+    let segment = std::fs::read(&whole).unwrap();
+    let half = segment.len() / 2;
+    let server = Server::start("127.0.0.1", move |head, stream| {
+        let body = match path(head) {
+            "/length.m3u8" => return reply(stream, "200 OK", "", b"#EXTM3U\n#EXTINF:3\nlength.ts\n#EXT-X-ENDLIST\n"),
+            "/chunks.m3u8" => return reply(stream, "200 OK", "", b"#EXTM3U\n#EXTINF:3\nchunks.ts\n#EXT-X-ENDLIST\n"),
+            "/length.ts" => format!("Content-Length: {}\r\n\r\n", segment.len()),
+            _ => format!("Transfer-Encoding: chunked\r\n\r\n{half:x}\r\n"),
+        };
+        let _ = stream.write_all(&[b"HTTP/1.1 200 OK\r\n", body.as_bytes(), &segment[..half]].concat());
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+    for path in ["/length.m3u8", "/chunks.m3u8"] {
+        says(&breaking(&mut open(&server.url(path), PATIENCE)), "connection to the camera broke");
+    }
+}
+
+#[test]
+fn a_playlist_that_is_too_long_is_refused() {
+    let head = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n";
+    let server = Server::start("127.0.0.1", move |asked, stream| {
+        let text = match path(asked) {
+            path if path.ends_with("/bytes.m3u8") => format!("{head}{}", "a\n".repeat(2 * 1024 * 1024)),
+            "/segments.m3u8" => format!("{head}{}", "a\n".repeat(20_000)),
+            "/address.m3u8" => format!("{head}{}\n", "a".repeat(3000)),
+            _ => format!("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n/segments.m3u8\n"),
+        };
+        reply(stream, "200 OK", "Content-Type: application/vnd.apple.mpegurl\r\n", text.as_bytes());
+    });
+    let long = format!("/{}/bytes.m3u8", "p".repeat(3900));
+    for path in [&long, "/segments.m3u8", "/address.m3u8", "/master.m3u8"] {
+        says(&refusal(&server.url(path)), "playlist is too long");
+    }
 }
