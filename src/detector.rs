@@ -254,6 +254,14 @@ impl Detector {
         Ok(letterbox)
     }
 
+    /// Do all sessions of its engine run?
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<()> {
+        self.engine.check()
+    }
+
     /// Takes no frame any more and waits for those on their way; before the process ends.
     pub fn stop(&self) {
         self.engine.stop();

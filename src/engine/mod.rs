@@ -11,6 +11,7 @@ mod queue;
 mod session;
 mod signature;
 mod values;
+mod worker;
 
 use std::{
     sync::{Arc, Mutex, PoisonError, mpsc::RecvTimeoutError},
@@ -33,6 +34,7 @@ use crate::{
 };
 use queue::Queue;
 use session::Session;
+use worker::Health;
 
 /// One output tensor of one picture.
 #[derive(Debug)]
@@ -83,6 +85,7 @@ fn stopped() -> Error {
 pub struct Engine {
     queue: Arc<Queue<Job>>,
     workers: Mutex<Vec<JoinHandle<()>>>,
+    health: Arc<Health>,
     inputs: Arc<Pool>,
     signature: Signature,
     setup: Setup,
@@ -99,15 +102,20 @@ impl Engine {
         let chosen = choice::choose(network, options)?;
         let setup = chosen.setup.clone();
         let queue = Arc::new(Queue::new(2 * setup.sessions * setup.batch));
+        let health = Arc::new(Health::new(setup.sessions));
+        let library = library(options)?;
         let mut workers = Vec::new();
         for (index, session) in chosen.sessions.into_iter().enumerate() {
-            let (queue, batch) = (queue.clone(), setup.batch);
+            let (queue, health, batch) = (queue.clone(), health.clone(), setup.batch);
+            let (network, signature, setup) = (network.clone(), chosen.signature.clone(), setup.clone());
+            let open = move || Session::open(library, &network, &signature, &setup);
             let thread = std::thread::Builder::new().name(format!("session-{index}"));
-            workers.push(thread.spawn(move || serve(session, &queue, batch))?);
+            workers.push(thread.spawn(move || worker::serve(session, open, &queue, batch, &health))?);
         }
         Ok(Self {
             queue,
             workers: Mutex::new(workers),
+            health,
             inputs: Pool::new(network.input_len()),
             signature: chosen.signature,
             setup,
@@ -144,6 +152,14 @@ impl Engine {
     pub fn depth(&self) -> usize {
         let running = self.setup.sessions * self.setup.batch;
         running + running.max(2)
+    }
+
+    /// Do all sessions run?
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::error::Kind::Unavailable) when some were given up after they failed again and again.
+    pub fn check(&self) -> Result<()> {
+        self.health.check()
     }
 
     /// Queues a filled input. Blocks while the queue is full; who came first goes first.
@@ -207,29 +223,6 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// A session's thread: takes what waits, runs it, answers.
-fn serve(mut session: Session, queue: &Queue<Job>, batch: usize) {
-    let _leave = queue.join();
-    while let Some(jobs) = queue.take(batch) {
-        let (inputs, answers): (Vec<Buffer>, Vec<_>) = jobs.into_iter().map(|job| (job.input, job.answer)).unzip();
-        match session.run(&inputs) {
-            Ok(outputs) => {
-                for (answer, inferred) in answers.into_iter().zip(outputs) {
-                    // Nobody waits any more when a job was cancelled.
-                    let _ = answer.send(Ok(inferred));
-                }
-            }
-            Err(error) => {
-                tracing::error!(error = %error.full(), "ONNX Runtime could not run the model");
-                for answer in answers {
-                    let again = Error { kind: error.kind, detail: error.detail.clone(), cause: error.cause.clone() };
-                    let _ = answer.send(Err(again));
-                }
-            }
-        }
     }
 }
 

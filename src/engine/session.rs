@@ -1,6 +1,6 @@
 //! One session of ONNX Runtime: opened by a setup, proven to run on its provider, fed with batches.
 
-use std::{borrow::Cow, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 
 use half::f16;
 use ort::{
@@ -70,8 +70,15 @@ impl Session {
             std::iter::once(setup.batch).chain(network.shape).map(|length| length.to_string()).collect();
         provider::register(setup, &format!("{}:{}", network.input, shape.join("x")), &mut builder)
             .map_err(|words| unfit(&words))?;
-        let profile = tempfile_prefix();
-        builder = builder.with_profiling(&profile).map_err(refused)?;
+        // The CPU provider needs no proof: it runs what no other one takes.
+        let folder = match setup.provider {
+            Provider::Cpu => None,
+            _ => {
+                let folder = profile_folder().map_err(|error| unfit(&unproven(&error)))?;
+                builder = builder.with_profiling(folder.path().join("profile")).map_err(refused)?;
+                Some(folder)
+            }
+        };
         let inner = builder.commit_from_file(file).map_err(|error| match setup.provider {
             Provider::Cpu => broken(file, &error),
             _ => unfit(&error.to_string()),
@@ -96,18 +103,15 @@ impl Session {
         let mut grey = Pool::new(network.input_len()).take();
         grey.fill(0.5);
         let ran = session.run(&[grey]);
-        // The profile is ended and removed in any case: an open one would grow with every frame.
-        let profile = session.inner.end_profiling().ok();
-        let providers = profile.as_deref().map(providers_in).unwrap_or_default();
-        if let Some(profile) = profile {
-            let _ = std::fs::remove_file(profile);
-        }
+        // The profile is ended in any case: an open one would grow with every frame. It goes with its folder.
+        let profile = folder.as_ref().map(|_| session.inner.end_profiling());
         ran.map_err(|error| unfit(&error.full()))?;
-        if setup.provider != Provider::Cpu
-            && !providers.is_empty()
-            && !providers.iter().any(|name| name == setup.provider.name())
-        {
-            return Err(unfit("it was registered, but every node ran on the CPU provider"));
+        if let Some(profile) = profile {
+            let profile = profile.map_err(|error| unfit(&unproven(&error)))?;
+            let providers = providers_in(Path::new(&profile)).map_err(|error| unfit(&unproven(&error)))?;
+            if !providers.iter().any(|name| name == setup.provider.name()) {
+                return Err(unfit("it was registered, but every node ran on the CPU provider"));
+            }
         }
         Ok(session)
     }
@@ -173,18 +177,25 @@ impl Session {
     }
 }
 
-/// Where ONNX Runtime may write a profile; it adds the time and `.json`.
-fn tempfile_prefix() -> PathBuf {
-    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    std::env::temp_dir().join(format!("sightglass-{}-{count}", std::process::id()))
+/// A folder of our own for ONNX Runtime's profile, with a name that nobody can know before.
+fn profile_folder() -> std::io::Result<tempfile::TempDir> {
+    let private = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("sightglass-profile-").permissions(private).tempdir()
+}
+
+/// Why it is not known where a network ran. What cannot be proven is not reported.
+fn unproven(error: &dyn std::fmt::Display) -> String {
+    let folder = std::env::temp_dir();
+    format!("ONNX Runtime's profile, which shows where it runs, cannot be used ({error}); see to {}", folder.display())
 }
 
 /// Names of the providers that ran nodes, by a profile of ONNX Runtime. Registering a provider proves nothing: one that
 /// refuses its configuration leaves all nodes to the CPU without a word.
-fn providers_in(profile: &str) -> Vec<String> {
-    let events: Vec<serde_json::Value> =
-        std::fs::read(profile).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+///
+/// # Errors
+/// The profile cannot be read, or names no provider at all.
+fn providers_in(profile: &Path) -> std::io::Result<Vec<String>> {
+    let events: Vec<serde_json::Value> = serde_json::from_slice(&std::fs::read(profile)?)?;
     let mut names: Vec<String> = events
         .iter()
         .filter_map(|event| event["args"]["provider"].as_str())
@@ -195,5 +206,37 @@ fn providers_in(profile: &str) -> Vec<String> {
         .collect();
     names.sort();
     names.dedup();
-    names
+    match names.is_empty() {
+        true => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "it names no provider")),
+        false => Ok(names),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_that_tells_nothing_is_an_error() {
+        let folder = profile_folder().expect("a folder");
+        let file = folder.path().join("profile.json");
+        assert!(providers_in(&file).is_err(), "there is none");
+        for text in
+            ["", "[", "{}", "[]", r#"[{"name": "model_loading_uri", "args": {}}]"#, r#"[{"args": {"provider": 7}}]"#]
+        {
+            std::fs::write(&file, text).expect("written");
+            assert!(providers_in(&file).is_err(), "{text:?}");
+        }
+        let text = r#"[{"args": {"provider": "CPUExecutionProvider"}}, {"cat": "Node", "args": {"provider":
+            "TensorrtExecutionProvider"}}, {"args": {"provider": "CPUExecutionProvider"}}]"#;
+        std::fs::write(&file, text).expect("written");
+        assert_eq!(providers_in(&file).expect("two"), ["CPU", "TensorRT"]);
+    }
+
+    #[test]
+    fn profiles_lie_where_nobody_else_can_write() {
+        let (one, other) = (profile_folder().expect("a folder"), profile_folder().expect("a folder"));
+        assert_ne!(one.path(), other.path());
+        assert_eq!(one.path().metadata().expect("a folder").permissions().mode() & 0o777, 0o700);
+    }
 }

@@ -55,7 +55,7 @@ pub async fn healthz() -> Result<Response> {
     Ok("alive\n".to_string().into_response())
 }
 
-/// A model is loaded, a decoder works, the disk has room, and the server is not stopping.
+/// A model is loaded and all of its sessions run, a decoder works, the disk has room, and the server is not stopping.
 #[utoipa::path(get, path = "/readyz", tag = "operation", responses((status = 200, body = String, content_type = "text/plain", description = "ready"), (status = 503, body = Problem)))]
 pub async fn readyz(web: Arc<Web>) -> Result<Response> {
     if web.shutdown.is_cancelled() {
@@ -64,6 +64,12 @@ pub async fn readyz(web: Arc<Web>) -> Result<Response> {
     let mut reasons = Vec::new();
     if web.jobs.models().is_empty() {
         reasons.push("no model is loaded".to_owned());
+    }
+    for model in web.jobs.models() {
+        if let Err(error) = model.check() {
+            let (name, why) = (&model.info().name, error.detail.trim_end_matches('.'));
+            reasons.push(format!("the model `{name}`: {why}"));
+        }
     }
     reasons.extend(web.decoder.reason().await);
     let jobs = web.jobs.clone();

@@ -47,6 +47,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sha2", &["engine", "jobs", "models", "web"]),
     ("signal-hook", &["app"]),
     ("subtle", &["web"]),
+    // `engine` alone; elsewhere in unit tests.
+    ("tempfile", &[]),
     ("thiserror", &["error"]),
     ("time", &["jobs", "web"]),
     // Threads and async meet at few doors: what decodes, infers and draws knows no async.
