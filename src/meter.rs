@@ -43,6 +43,8 @@ pub struct Meter {
     pub streams: Gauge,
     pub frames_live: Counter,
     pub frames_dropped: Counter,
+    /// Frames of live streams that are missing in their recordings.
+    pub recording_frames_dropped: Counter,
     /// Live streams: from a picture's arrival to its detections, seconds.
     pub live_seconds: Histogram,
     /// From the decoded frame to its stored detections, seconds.
@@ -88,6 +90,11 @@ impl Meter {
         let frames_live = metric!("frames_live", "Frames of live streams that were detected", Counter::default());
         let frames_dropped =
             metric!("frames_dropped", "Frames of live streams that gave way to newer ones", Counter::default());
+        let recording_frames_dropped = metric!(
+            "recording_frames_dropped",
+            "Frames of live streams that are missing in their recordings",
+            Counter::default()
+        );
         let buckets = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
         let frame_seconds = Histogram::new(buckets);
         registry.register_with_unit(
@@ -135,6 +142,7 @@ impl Meter {
             streams,
             frames_live,
             frames_dropped,
+            recording_frames_dropped,
             live_seconds,
             frame_seconds,
             stuck_pipelines,

@@ -139,7 +139,7 @@ export class NetworkTile {
 /** Why a camera shows no picture, and when it is tried again; '' while it shows one. */
 export function whyDark({ state, error, retry_at: retry }) {
   if (state === LIVE.connecting) return t('network.connecting');
-  if (state !== LIVE.reconnecting && state !== LIVE.ended) return '';
+  if (![LIVE.reconnecting, LIVE.waiting, LIVE.ended].includes(state)) return '';
   const words = error ? said(error) : '';
   const left = (Date.parse(retry ?? '') - Date.now()) / 1000;
   return left > 0 ? t('network.retry', { words, span: span(left) }) : words;

@@ -26,6 +26,7 @@ export const LIVE = Object.freeze({
   live: 'live',
   paused: 'paused',
   reconnecting: 'reconnecting',
+  waiting: 'waiting',
   ended: 'ended',
 });
 

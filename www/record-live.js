@@ -9,6 +9,9 @@ import { said } from './said.js';
 const POLL = 500;
 const PATIENCE = 20; // polls in a row that may fail before it is given up: a short break is none
 
+/** Frames that a recording may lack before a person is told: an AVI lacks single ones of every camera that is not quite even. */
+const NOTICED = 0.01;
+
 const isOver = ({ state }) => state === RECORDING.done || state === RECORDING.failed;
 
 class RecordLive extends HTMLElement {
@@ -117,6 +120,9 @@ class RecordLive extends HTMLElement {
       this.#tell(t('record.failed', { words: said(working.recording.error ?? '') }));
     } else {
       this.#done.unshift(working.recording);
+      const { error, frames_done: done, frames_dropped: dropped } = working.recording;
+      if (error) this.#tell(t('record.early', { words: said(error) }));
+      else if (dropped > done * NOTICED) this.#tell(t('record.dropped', { dropped: count(dropped), all: count(done + dropped) }));
     }
     this.#render();
     if (mine && working.recording.state === RECORDING.done) this.#list.querySelector('a')?.click();

@@ -122,7 +122,14 @@ export default [
 
   // cameras
   ["The camera's address holds a space or a control character: {}.", '摄像头地址中含有空格或控制字符：{}。'],
-  ["The camera's address cannot be read ({}): {}.", '摄像头地址有误（{}）：{}。'],
+  [
+    "The camera's address does not say how the camera is spoken to: begin it with rtsp://, http:// or srt://, for example rtsp://192.168.1.20:554/path.",
+    '摄像头地址缺少协议，请以 rtsp://、http:// 或 srt:// 开头，例如 rtsp://192.168.1.20:554/path。',
+  ],
+  ["The port in the camera's address is not a number from 1 to 65535: {}.", '摄像头地址中的端口不是 1 到 65535 的数字：{}。'],
+  ["The IP address in the camera's address is not valid: {}.", '摄像头地址中的 IP 地址无效：{}。'],
+  ["The host name in the camera's address is not valid: {}.", '摄像头地址中的主机名无效：{}。'],
+  ["The camera's address is not valid: {}.", '摄像头地址无效：{}。'],
   ['No camera is spoken to by {}://: {}.', '不支持 {}:// 类型的摄像头地址：{}。'],
   ["The camera's address names no host: {}.", '摄像头地址中没有主机名：{}。'],
   ["The camera's address needs a port: {}.", '摄像头地址中需要端口：{}。'],
@@ -138,6 +145,11 @@ export default [
   ['is a multicast address', '是组播地址'],
   ['is not public', '不是公网地址'],
   ["There is no host named {}: check the camera's address and this server's DNS.", '找不到主机 {}，请检查摄像头地址和服务器的 DNS。'],
+  ["{} look-ups of host names have no answer yet: check this server's DNS.", '有 {} 个主机名查询没有应答，请检查服务器的 DNS。'],
+  [
+    'The HLS playlist is too long: it may have {} KB, {} segments and addresses of {} bytes.',
+    'HLS 播放列表过长：最多 {} KB、{} 个分段，地址最长 {} 字节。',
+  ],
   [
     "The camera refuses the connection: check the port, and whether the camera's service is switched on.",
     '摄像头拒绝连接，请检查端口以及摄像头的服务是否已开启。',
@@ -199,6 +211,9 @@ export default [
   ['There is no such stream; it may have ended.', '没有这一路画面，可能已经结束。'],
   ['No picture has come from this stream yet: record it when there is one.', '还没有画面，有画面后才能录制。'],
   ['This stream is being recorded already: stop that recording first.', '正在录制中，请先停止当前录制。'],
+  ['This stream has ended: there is nothing more to record.', '视频流已结束，无法再录制。'],
+  ['{} What was recorded until then is kept.', '{}此前录制的内容已保留。'],
+  ['The model failed on this picture and is loaded again: try again in a minute.', '模型处理此画面时出错，正在重新加载，请稍后重试。'],
   ['No picture came while it was recorded: there is nothing to save.', '录制期间没有画面，没有可保存的内容。'],
   ["The server's disk is nearly full: the recording was ended here.", '服务器磁盘将满，录制已在此结束。'],
   ['The server was ended while it recorded: the end may be missing.', '录制时服务器被终止，末尾可能缺失。'],

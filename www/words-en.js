@@ -169,6 +169,7 @@ export default {
   'live.live': 'Live',
   'live.paused': 'Paused',
   'live.reconnecting': 'No signal',
+  'live.waiting': 'Waiting',
   'live.ended': 'Ended',
 
   'record.start': 'Record',
@@ -177,6 +178,8 @@ export default {
   'record.finishing': 'Finishing the file…',
   'record.file': '{format}, {when}',
   'record.files': 'Recordings',
+  'record.early': 'The recording ended early. {words}',
+  'record.dropped': '{dropped} of {all} frames are missing in the recording: the server was too slow.',
   'record.failed': 'The recording failed. {words}',
 
   'network.url': 'Address of the camera',

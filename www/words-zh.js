@@ -169,6 +169,7 @@ export default {
   'live.live': '实时',
   'live.paused': '已暂停',
   'live.reconnecting': '无信号',
+  'live.waiting': '等待中',
   'live.ended': '已结束',
 
   'record.start': '录制',
@@ -177,6 +178,8 @@ export default {
   'record.finishing': '正在完成文件…',
   'record.file': '{format}，{when}',
   'record.files': '录像',
+  'record.early': '录制提前结束。{words}',
+  'record.dropped': '录制缺少 {all} 帧中的 {dropped} 帧：服务器速度不够。',
   'record.failed': '录制失败。{words}',
 
   'network.url': '摄像头地址',

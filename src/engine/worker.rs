@@ -189,7 +189,7 @@ mod tests {
             input[0] = what;
             let (answer, ticket) = sync_channel(1);
             self.queue.push(Job { input, answer }).map_err(|_| super::super::stopped())?;
-            Ticket(ticket).wait()
+            Ticket { answer: ticket, cancel: None }.wait()
         }
     }
 

@@ -83,10 +83,14 @@ pub struct Recording {
     #[schema(value_type = String, example = "avi")]
     pub format: Format,
     pub state: RecordingState,
+    /// Frames in the file so far.
     pub frames_done: u64,
     pub frames_total: u64,
+    /// Frames of a live stream that are not in the file: the encoder was too slow, or an AVI had no step for them.
+    pub frames_dropped: u64,
     /// Size of the file, once done.
     pub bytes: Option<u64>,
+    /// Why it failed; of one that is `done`, why its end is missing.
     pub error: Option<String>,
     pub created_at: String,
     #[serde(skip)]

@@ -42,6 +42,7 @@ impl Jobs {
             state: RecordingState::Queued,
             frames_done: 0,
             frames_total: video.frames_done,
+            frames_dropped: 0,
             bytes: None,
             error: None,
             created_at: now(),

@@ -39,7 +39,8 @@ impl Store {
     pub fn update_recording(&self, recording: &Recording) -> Result<Transition> {
         let update = |connection: &Connection| {
             connection.execute(
-                "UPDATE recordings SET state=?2, frames_done=?3, frames_total=?4, bytes=?5, error=?6
+                "UPDATE recordings SET state=?2, frames_done=?3, frames_total=?4, bytes=?5, error=?6,
+                 frames_dropped=?7
                  WHERE id=?1 AND state IN ('queued', 'encoding')",
                 params![
                     recording.id,
@@ -47,7 +48,8 @@ impl Store {
                     recording.frames_done as i64,
                     recording.frames_total as i64,
                     recording.bytes.map(|n| n as i64),
-                    recording.error
+                    recording.error,
+                    recording.frames_dropped as i64
                 ],
             )
         };
@@ -137,6 +139,7 @@ fn recording_of_row(row: &Row<'_>) -> rusqlite::Result<Recording> {
         state: RecordingState::parse(&row.get::<_, String>("state")?),
         frames_done: row.get::<_, i64>("frames_done")? as u64,
         frames_total: row.get::<_, i64>("frames_total")? as u64,
+        frames_dropped: row.get::<_, i64>("frames_dropped")? as u64,
         bytes: row.get::<_, Option<i64>>("bytes")?.map(|n| n as u64),
         error: row.get("error")?,
         created_at: row.get("created_at")?,

@@ -56,6 +56,9 @@ CREATE TABLE suspects (
   at TEXT NOT NULL) WITHOUT ROWID;
 ";
 
+/// From version 2, which did not count the frames that a live recording lacks.
+const TO_DROPPED: &str = "ALTER TABLE recordings ADD COLUMN frames_dropped INTEGER NOT NULL DEFAULT 0;";
+
 /// Brings the tables up to date. A file that is up to date is not written to, so that it opens on a full disk.
 ///
 /// # Errors
@@ -63,9 +66,9 @@ CREATE TABLE suspects (
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(explain)?;
     let steps: &[&str] = match version {
-        0 => &[SCHEMA, SCHEMA_LIVE, TO_SUSPECTS],
-        1 => &[TO_LIVE[0], SCHEMA_LIVE, TO_LIVE[1], TO_SUSPECTS],
-        2 => &[TO_SUSPECTS],
+        0 => &[SCHEMA, SCHEMA_LIVE, TO_SUSPECTS, TO_DROPPED],
+        1 => &[TO_LIVE[0], SCHEMA_LIVE, TO_LIVE[1], TO_SUSPECTS, TO_DROPPED],
+        2 => &[TO_SUSPECTS, TO_DROPPED],
         SCHEMA_VERSION => return Ok(()),
         _ => {
             return Err(Error::new(

@@ -74,7 +74,8 @@ impl FromStr for Format {
     }
 }
 
-/// Writes one video file. Dropped without [`Encoder::finish`] it stops at once and removes what it wrote.
+/// Writes one video file. Dropped without [`Encoder::finish`] it stops at once and removes what it wrote, unless
+/// [`Encoder::keep_part`] was called.
 pub struct Encoder {
     pipeline: gst::Pipeline,
     bus: gst::Bus,
@@ -89,6 +90,7 @@ pub struct Encoder {
     progress: Progress,
     cancel: CancelToken,
     finished: bool,
+    keeps_part: bool,
 }
 
 impl Encoder {
@@ -138,6 +140,7 @@ impl Encoder {
             progress,
             cancel: CancelToken::default(),
             finished: false,
+            keeps_part: false,
         };
         if let Err(error) = encoder.pipeline.set_state(gst::State::Playing) {
             encoder.check()?;
@@ -190,6 +193,12 @@ impl Encoder {
         }
         self.frames += 1;
         Ok(())
+    }
+
+    /// What is written stays on disk even if the encoder fails or is dropped: an AVI without its index can be repaired
+    /// by [`mend_avi`](super::mend_avi).
+    pub fn keep_part(&mut self) {
+        self.keeps_part = true;
     }
 
     /// Writes what is left and closes the file; dropping an encoder without this abandons the file.
@@ -256,7 +265,7 @@ impl Drop for Encoder {
         if let Some(scratch) = &self.scratch {
             let _ = std::fs::remove_file(scratch);
         }
-        if !self.finished {
+        if !self.finished && !self.keeps_part {
             let _ = std::fs::remove_file(&self.path);
         }
     }

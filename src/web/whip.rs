@@ -15,13 +15,12 @@ use warp::{
 };
 
 use super::{
-    Web,
-    access::Visitor,
-    blocking, body,
+    Web, blocking, body,
     problem::{Problem, answer},
     query::Query,
     stream_events::obey,
     streams::locate,
+    visitor::Visitor,
     with,
 };
 use crate::{
@@ -83,7 +82,7 @@ where
     web.streams.check_room()?;
     let offer = body::small(body, MOST).await?;
     let offer = String::from_utf8(offer).map_err(|_| fault!(NotMedia, "The SDP offer is not text in UTF-8."))?;
-    let options = WebRtcOptions { peer: Some(web.access.address(visitor, &headers)), ..web.webrtc.clone() };
+    let options = WebRtcOptions { peer: Some(visitor.address), ..web.webrtc.clone() };
     let state = web.clone();
     let (id, answer) = blocking(move || {
         let info = web.streams.describe(StreamKind::Webrtc, wishes)?;

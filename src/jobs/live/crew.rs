@@ -1,4 +1,4 @@
-//! Counts threads at work, so that one can wait for their end.
+//! Counts threads at work, so that one can wait for their end, and tells them when the server stops.
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -33,5 +33,23 @@ impl Drop for Member {
         let (count, left) = &*self.0.0;
         *lock(count) -= 1;
         left.notify_all();
+    }
+}
+
+/// Whether the server is stopping; threads that wait between two attempts end their wait early.
+#[derive(Clone, Default)]
+pub(super) struct Closing(Arc<(Mutex<bool>, Condvar)>);
+
+impl Closing {
+    pub fn begin(&self) {
+        *lock(&self.0.0) = true;
+        self.0.1.notify_all();
+    }
+
+    /// Waits for `span`, or until the server stops. True when it does.
+    pub fn wait(&self, span: Duration) -> bool {
+        let (begun, changed) = &*self.0;
+        let waited = changed.wait_timeout_while(lock(begun), span, |begun| !*begun);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }

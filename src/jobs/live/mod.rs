@@ -2,20 +2,27 @@
 //! up no other; [`Streams`] starts, finds, counts and ends them.
 
 mod crew;
+#[cfg(test)]
+mod fakes;
 mod network;
 mod pictures;
 mod rates;
 mod recorder;
 mod recording;
+#[cfg(test)]
+mod recording_tests;
 mod stream;
 mod worker;
+#[cfg(test)]
+mod worker_tests;
+mod writer;
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use crew::Crew;
+use crew::{Closing, Crew};
 use stream::lock;
 use worker::Worker;
 
@@ -28,7 +35,7 @@ use super::{Jobs, new_id, now};
 use crate::{
     cancel::Reason,
     detector::Detector,
-    error::Result,
+    error::{Error, Result},
     event::Task,
     fault,
     media::{LiveSource, NetworkRules},
@@ -63,17 +70,25 @@ pub struct Streams {
     running: Mutex<Vec<Running>>,
     /// All threads, those of recordings too.
     crew: Crew,
+    closing: Closing,
 }
 
 struct Running {
     id: String,
     stream: Arc<Stream>,
     thread: Crew,
+    /// The whole address of a network camera that has no thread yet, because as many streams run as may.
+    waiting: Option<String>,
+}
+
+/// Streams that have a thread.
+fn active(running: &[Running]) -> usize {
+    running.iter().filter(|running| running.waiting.is_none()).count()
 }
 
 impl Streams {
     pub fn new(jobs: Arc<Jobs>, settings: StreamSettings) -> Arc<Self> {
-        Arc::new(Self { jobs, settings, running: Mutex::default(), crew: Crew::default() })
+        Arc::new(Self { jobs, settings, running: Mutex::default(), crew: Crew::default(), closing: Closing::default() })
     }
 
     pub fn settings(&self) -> &StreamSettings {
@@ -94,11 +109,18 @@ impl Streams {
 
     /// Refuses when as many streams run as may.
     pub fn check_room(&self) -> Result<()> {
-        let most = self.settings.most;
-        if lock(&self.running).len() >= most {
-            return Err(fault!(Busy, "{most} live streams run already: end one, or try again in a minute."));
+        self.check_places(&lock(&self.running))
+    }
+
+    fn check_places(&self, running: &[Running]) -> Result<()> {
+        match active(running) < self.settings.most {
+            true => Ok(()),
+            false => Err(self.no_place()),
         }
-        Ok(())
+    }
+
+    fn no_place(&self) -> Error {
+        fault!(Busy, "{} live streams run already: end one, or try again in a minute.", self.settings.most)
     }
 
     /// What a new stream starts with.
@@ -143,7 +165,7 @@ impl Streams {
     ) -> Result<Arc<Stream>> {
         let model = self.jobs.model(Some(&info.model), Task::Detect)?.clone();
         self.run(info, move |streams, stream| {
-            let outcome = Worker::new(&streams.jobs, stream, manner, 0).run(source.as_mut(), &model);
+            let outcome = Worker::new(&streams.jobs, stream, manner, 0).run(source.as_mut(), &*model);
             if let Err(error) = outcome {
                 tracing::info!(id = stream.info().id, error = %error.full(), "a camera's stream broke");
                 stream.tell_error(&error);
@@ -158,68 +180,89 @@ impl Streams {
         info: StreamInfo,
         work: impl FnOnce(&Self, &Arc<Stream>) + Send + 'static,
     ) -> Result<Arc<Stream>> {
-        let id = info.id.clone();
         let stream = Arc::new(Stream::new(info));
-        let thread = Crew::default();
-        let members = (thread.join(), self.crew.join());
+        let (id, thread) = (stream.info().id, Crew::default());
         {
             let mut running = lock(&self.running);
             if self.jobs.is_stopping() {
                 return Err(fault!(Unavailable, "The server is stopping: try again in a minute."));
             }
-            if running.len() >= self.settings.most {
-                let most = self.settings.most;
-                return Err(fault!(Busy, "{most} live streams run already: end one, or try again in a minute."));
-            }
-            running.push(Running { id: id.clone(), stream: stream.clone(), thread });
-            self.jobs.meter.streams.set(running.len() as i64);
+            self.check_places(&running)?;
+            running.push(Running { id: id.clone(), stream: stream.clone(), thread: thread.clone(), waiting: None });
+            self.count(&running);
         }
+        self.spawn(&stream, &thread, work).inspect_err(|_| self.forget(&id))?;
+        Ok(stream)
+    }
+
+    /// Starts the thread of a stream that is in the list.
+    fn spawn(
+        self: &Arc<Self>,
+        stream: &Arc<Stream>,
+        thread: &Crew,
+        work: impl FnOnce(&Self, &Arc<Stream>) + Send + 'static,
+    ) -> Result<()> {
+        let members = (thread.join(), self.crew.join());
         let (streams, mine) = (self.clone(), stream.clone());
-        let spawned = std::thread::Builder::new().name("stream".into()).spawn(move || {
+        std::thread::Builder::new().name("stream".into()).spawn(move || {
             let _members = members;
             let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&streams, &mine)));
             if worked.is_err() {
                 tracing::error!(id = mine.info().id, "a stream's worker panicked");
             }
-            // Dropped here, so that the recording is whole soon after.
-            lock(&mine.recorder).take();
+            // Here, so that the recording is whole soon after, and no other one is started.
+            lock(&mine.recorder).close();
             mine.end();
             streams.forget(&mine.info().id);
             crate::heap::trim();
-        });
-        if let Err(error) = spawned {
-            self.forget(&id);
-            return Err(error.into());
-        }
-        Ok(stream)
+        })?;
+        Ok(())
     }
 
-    fn forget(&self, id: &str) {
+    fn count(&self, running: &[Running]) {
+        self.jobs.meter.streams.set(active(running) as i64);
+    }
+
+    fn forget(self: &Arc<Self>, id: &str) {
         let mut running = lock(&self.running);
         running.retain(|running| running.id != id);
-        self.jobs.meter.streams.set(running.len() as i64);
+        self.count(&running);
+        drop(running);
+        self.start_waiting();
     }
 
     /// Ends a stream and forgets it. Waits for its thread, but not long: a source that hangs is left to its own end.
-    pub fn delete(&self, id: &str) -> Result<()> {
-        let (stream, thread) = {
-            let mut running = lock(&self.running);
-            let at = running.iter().position(|running| running.id == id);
-            let at = at.ok_or_else(|| fault!(NotFound, "There is no such stream; it may have ended."))?;
-            let Running { stream, thread, .. } = running.remove(at);
-            self.jobs.meter.streams.set(running.len() as i64);
-            (stream, thread)
-        };
-        if stream.look(|info| info.kind == StreamKind::Network) {
+    pub fn delete(self: &Arc<Self>, id: &str) -> Result<()> {
+        if self.get(id)?.look(|info| info.kind == StreamKind::Network) {
+            // Before it ends: a camera that the store cannot forget would be back at the next start.
             self.jobs.store.delete_stream(id)?;
         }
+        let Running { stream, thread, waiting, .. } = {
+            let mut running = lock(&self.running);
+            // Another caller may have been quicker.
+            let at = running.iter().position(|running| running.id == id);
+            let at = at.ok_or_else(|| fault!(NotFound, "There is no such stream; it may have ended."))?;
+            let found = running.remove(at);
+            self.count(&running);
+            found
+        };
         stream.stop.cancel(Reason::Cancelled);
-        thread.wait(DELETE_PATIENCE);
+        // A source that hangs must not keep its recording open: nobody could find the stream to stop it.
+        lock(&stream.recorder).close();
+        match waiting {
+            // There is no thread that would tell its viewers.
+            Some(_) => stream.end(),
+            None => {
+                thread.wait(DELETE_PATIENCE);
+            }
+        }
+        self.start_waiting();
         Ok(())
     }
 
     /// Ends all streams; network cameras are there again at the next start. False if some did not end in time.
     pub fn shut_down(&self, patience: Duration) -> bool {
+        self.closing.begin();
         let streams: Vec<Arc<Stream>> = lock(&self.running).iter().map(|running| running.stream.clone()).collect();
         for stream in streams {
             stream.stop.cancel(Reason::Shutdown);

@@ -9,7 +9,8 @@ use rand::RngExt;
 use serde::Deserialize;
 
 use super::{
-    Stream, StreamInfo, StreamKind, StreamState, Streams, Wishes,
+    Running, Stream, StreamInfo, StreamKind, StreamState, Streams, Wishes,
+    crew::Crew,
     stream::lock,
     worker::{Manner, Worker},
 };
@@ -60,20 +61,59 @@ impl Streams {
         })
     }
 
-    /// Takes up the network cameras of an earlier process.
+    /// Takes up the network cameras of an earlier process. Those for which there is no place are listed and wait.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn resume(self: &Arc<Self>) -> Result<()> {
+        let mut running = lock(&self.running);
         for (info, secret) in self.jobs.store.streams()? {
             // Counts go on; what was measured does not.
             let state = if info.state == StreamState::Paused { StreamState::Paused } else { StreamState::Connecting };
-            let id = info.id.clone();
-            if let Err(error) = self.connect(StreamInfo { state, ..info }, secret) {
-                tracing::warn!(id, error = %error.full(), "a network camera is not taken up");
-            }
+            let (id, stream) = (info.id.clone(), Arc::new(Stream::new(StreamInfo { state, ..info })));
+            stream.change(|info| (info.state, info.error, info.retry_at) = (StreamState::Waiting, None, None));
+            running.push(Running { id, stream, thread: Crew::default(), waiting: Some(secret) });
+        }
+        drop(running);
+        self.start_waiting();
+        let running = lock(&self.running);
+        for one in running.iter().filter(|one| one.waiting.is_some()) {
+            let most = self.settings.most;
+            tracing::warn!(id = one.id, most, "a network camera waits: as many streams run as may (--max-streams)");
+            one.stream.settle(|info| info.error = Some(self.no_place().detail));
         }
         Ok(())
+    }
+
+    /// Starts network cameras that wait, the oldest first, while there is room for them.
+    pub(super) fn start_waiting(self: &Arc<Self>) {
+        loop {
+            let (stream, thread, url) = {
+                let mut running = lock(&self.running);
+                if self.jobs.is_stopping() || self.check_places(&running).is_err() {
+                    return;
+                }
+                let Some(next) = running.iter_mut().find(|running| running.waiting.is_some()) else { return };
+                let found = (next.stream.clone(), next.thread.clone(), next.waiting.take().unwrap_or_default());
+                self.count(&running);
+                found
+            };
+            let state = if stream.is_paused() { StreamState::Paused } else { StreamState::Connecting };
+            stream.settle(|info| (info.state, info.error) = (state, None));
+            let address = url.clone();
+            if let Err(error) = self.spawn(&stream, &thread, move |streams, stream| streams.follow(stream, &address)) {
+                tracing::warn!(error = %error.full(), "a network camera cannot be started; it waits");
+                let id = stream.look(|info| info.id.clone());
+                let mut running = lock(&self.running);
+                if let Some(one) = running.iter_mut().find(|one| one.id == id) {
+                    one.waiting = Some(url);
+                }
+                self.count(&running);
+                drop(running);
+                stream.settle(|info| (info.state, info.error) = (StreamState::Waiting, Some(error.detail)));
+                return;
+            }
+        }
     }
 
     /// `url`: with user and password.
@@ -102,7 +142,7 @@ impl Streams {
                 // Asked again each time: after a restart the operator may allow less.
                 let address = self.address(url)?;
                 let mut source = NetworkSource::open(&id, &address, &self.settings.rules, limits, silence)?;
-                worker.run(&mut source, &model)
+                worker.run(&mut source, &*model)
             });
             if stream.stop.is_cancelled() {
                 break;

@@ -1,6 +1,7 @@
 //! The newest frame of a stream as JPEG, for as many viewers as there are, encoded once for each size.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -103,7 +104,9 @@ impl Pictures {
         slot.fresh = true;
         if !slot.running && !slot.closed {
             let pictures = self.clone();
-            std::thread::Builder::new().name("pictures".into()).spawn(move || pictures.encode())?;
+            std::thread::Builder::new()
+                .name("pictures".into())
+                .spawn(move || pictures.serve(JpegEncoders::default()))?;
             slot.running = true;
         }
         self.came.notify_one();
@@ -115,9 +118,16 @@ impl Pictures {
         self.outlets.iter().any(|outlet| outlet.viewers.load(Ordering::Relaxed) > 0)
     }
 
+    /// Encodes until nobody watches, also past an encoder that panics: that frame is lost, and no other.
+    fn serve<E: Encode>(&self, mut encoders: E) {
+        while catch_unwind(AssertUnwindSafe(|| self.encode(&mut encoders))).is_err() {
+            tracing::error!("the encoder of a stream's pictures panicked; it is started again");
+            encoders = E::default();
+        }
+    }
+
     /// Encodes the newest frame again and again until nobody watches.
-    fn encode(&self) {
-        let mut encoders: [Option<JpegEncoder>; WIDTHS.len()] = Default::default();
+    fn encode(&self, encoders: &mut impl Encode) {
         loop {
             let (number, frame, event) = {
                 let slot = lock(&self.slot);
@@ -134,17 +144,16 @@ impl Pictures {
                 slot.fresh = false;
                 newest
             };
-            for ((outlet, width), encoder) in self.outlets.iter().zip(WIDTHS).zip(&mut encoders) {
+            for (at, outlet) in self.outlets.iter().enumerate() {
                 if outlet.viewers.load(Ordering::Relaxed) == 0 {
                     continue;
                 }
-                match encode(encoder, width, &frame) {
+                match encoders.encode(at, &frame) {
                     Ok(jpeg) => {
                         outlet.sender.send_replace(Some(Arc::new(Shown { number, event: event.clone(), jpeg })));
                     }
                     Err(error) => {
                         tracing::warn!(error = %error.full(), "a picture for viewers could not be encoded");
-                        *encoder = None;
                     }
                 }
             }
@@ -152,10 +161,73 @@ impl Pictures {
     }
 }
 
-fn encode(encoder: &mut Option<JpegEncoder>, width: u32, frame: &Frame) -> Result<Bytes> {
-    let encoder = match encoder {
-        Some(encoder) => encoder,
-        none => none.insert(JpegEncoder::new(width)?),
-    };
-    encoder.encode(frame)
+/// Encoders of all widths; in tests, ones that fail.
+trait Encode: Default {
+    /// Encodes a frame at the width `WIDTHS[at]`.
+    fn encode(&mut self, at: usize, frame: &Frame) -> Result<Bytes>;
+}
+
+/// One encoder for each width that is watched.
+#[derive(Default)]
+struct JpegEncoders([Option<JpegEncoder>; WIDTHS.len()]);
+
+impl Encode for JpegEncoders {
+    fn encode(&mut self, at: usize, frame: &Frame) -> Result<Bytes> {
+        let encoder = match &mut self.0[at] {
+            Some(encoder) => encoder,
+            none => none.insert(JpegEncoder::new(WIDTHS[at])?),
+        };
+        // One that failed is not used again.
+        encoder.encode(frame).inspect_err(|_| self.0[at] = None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fakes::frame, *};
+
+    /// Panics on frames of odd numbers.
+    #[derive(Default)]
+    struct Panics;
+
+    impl Encode for Panics {
+        fn encode(&mut self, _: usize, frame: &Frame) -> Result<Bytes> {
+            assert!(frame.tag.frame % 2 == 0, "a frame that cannot be encoded");
+            Ok(Bytes::from(frame.tag.frame.to_string()))
+        }
+    }
+
+    #[test]
+    fn viewers_go_on_after_an_encoder_panicked() {
+        let pictures = Arc::<Pictures>::default();
+        // As `follow`, with another encoder.
+        lock(&pictures.slot).running = true;
+        let mut follower = pictures.follow(WIDTHS[0]).expect("a follower");
+        let encoding = {
+            let pictures = pictures.clone();
+            std::thread::spawn(move || pictures.serve(Panics))
+        };
+        let shown = |follower: &mut Follower, number: u64| {
+            while follower.shown.borrow_and_update().as_ref().is_none_or(|shown| shown.number != number) {
+                futures_wait(&mut follower.shown);
+            }
+        };
+        for number in 0..3 {
+            pictures.show(2 * number, frame(2 * number, 0.0), Arc::from(""));
+            shown(&mut follower, 2 * number);
+            pictures.show(2 * number + 1, frame(2 * number + 1, 0.0), Arc::from(""));
+            // Taken, and lost.
+            while lock(&pictures.slot).fresh {
+                std::thread::yield_now();
+            }
+        }
+        drop(follower);
+        encoding.join().expect("it ends when nobody watches");
+        assert!(!lock(&pictures.slot).running, "another viewer starts it again");
+    }
+
+    fn futures_wait(shown: &mut watch::Receiver<Option<Arc<Shown>>>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(shown.changed()).expect("pictures come");
+    }
 }

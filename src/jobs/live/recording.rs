@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Streams, recorder::Recorder, stream::lock};
+use super::{Stream, Streams, recorder::Recorder, stream::lock};
 use crate::{
     error::Result,
     fault,
@@ -19,15 +19,18 @@ impl Streams {
     /// One is being written already, no picture has come yet, or the disk is full.
     pub fn record(&self, id: &str, options: RecordingOptions) -> Result<Recording> {
         let stream = self.get(id)?;
+        self.record_stream(&stream, options)
+    }
+
+    pub(super) fn record_stream(&self, stream: &Stream, options: RecordingOptions) -> Result<Recording> {
         let info = stream.info();
         if info.width.is_none() {
             return Err(fault!(Conflict, "No picture has come from this stream yet: record it when there is one."));
         }
         self.jobs.check_disk()?;
-        let mut recorder = lock(&stream.recorder);
-        if recorder.is_some() {
-            return Err(fault!(Conflict, "This stream is being recorded already: stop that recording first."));
-        }
+        // Held until the recorder is in its place: the stream may end at any moment, and then closes the slot.
+        let mut slot = lock(&stream.recorder);
+        slot.check_free()?;
         let recording = self.jobs.store.insert_recording(&Recording {
             id: new_id(),
             video: None,
@@ -37,6 +40,7 @@ impl Streams {
             state: RecordingState::Encoding,
             frames_done: 0,
             frames_total: 0,
+            frames_dropped: 0,
             bytes: None,
             error: None,
             created_at: now(),
@@ -45,8 +49,9 @@ impl Streams {
         })?;
         // In its first moments a stream's rate is not known yet; what comes is never slower than what is worked on.
         let fps = [info.source_fps, info.detect_fps].into_iter().flatten().reduce(f64::max).unwrap_or(USUAL_FPS);
-        match Recorder::start(&self.jobs, &stream, recording.clone(), fps, self.crew.join()) {
-            Ok(started) => *recorder = Some(started),
+        let (events, closing, member) = (stream.events(), self.closing.clone(), self.crew.join());
+        match Recorder::start(&self.jobs, events, closing, recording.clone(), fps, member) {
+            Ok(started) => slot.set(started),
             Err(error) => {
                 let _ = self.jobs.store.delete_recording(&recording.id);
                 return Err(error);
@@ -64,11 +69,9 @@ impl Streams {
         let Some(stream) = &recording.stream else {
             return Err(fault!(Conflict, "This recording is of a video: it ends by itself."));
         };
+        // A stream that is not there any more has ended its recording itself.
         if let Ok(stream) = self.get(stream) {
-            let mut recorder = lock(&stream.recorder);
-            if recorder.as_ref().is_some_and(|recorder| recorder.id() == id) {
-                *recorder = None;
-            }
+            lock(&stream.recorder).stop(id);
         }
         Ok(recording)
     }
@@ -87,6 +90,14 @@ impl Streams {
         for mut recording in broken.into_iter().filter(|_| !is_full) {
             let part = self.jobs.files.live_recording_part(&recording.id);
             let file = self.jobs.files.live_recording(&recording.id, recording.format);
+            // The part is renamed when it is whole: then only the store did not learn of it.
+            if !part.exists()
+                && let Ok(whole) = file.metadata()
+            {
+                (recording.state, recording.bytes) = (RecordingState::Done, Some(whole.len()));
+                self.jobs.store.update_recording(&recording)?;
+                continue;
+            }
             match crate::media::mend_avi(&part, &file, recording.format).and_then(|()| publish(&file, &file)) {
                 Ok(bytes) => {
                     recording.state = RecordingState::Done;

@@ -8,7 +8,7 @@ use std::sync::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 
-use super::{pictures::Pictures, rates::Rates, recorder::Recorder};
+use super::{pictures::Pictures, rates::Rates, recorder::RecorderSlot};
 use crate::{cancel::CancelToken, error::Error, event::Event};
 
 /// What a stream's pictures come by.
@@ -33,6 +33,8 @@ pub enum StreamState {
     Paused,
     /// It gave nothing; it is tried again by itself.
     Reconnecting,
+    /// A network camera of an earlier start for which there is no place: it is connected when another stream ends.
+    Waiting,
     Ended,
 }
 
@@ -83,7 +85,7 @@ pub struct Stream {
     paused: AtomicBool,
     pub(super) stop: CancelToken,
     pub(super) rates: Mutex<Rates>,
-    pub(super) recorder: Mutex<Option<Recorder>>,
+    pub(super) recorder: Mutex<RecorderSlot>,
     /// Events as JSON, each serialized once for all viewers.
     events: broadcast::Sender<Arc<str>>,
     pub pictures: Arc<Pictures>,
@@ -128,7 +130,7 @@ impl Stream {
         let mut info = self.lock().clone();
         let rates = lock(&self.rates).read();
         (info.source_fps, info.detect_fps, info.latency_ms) = (rates.source_fps, rates.detect_fps, rates.latency_ms);
-        info.recording = lock(&self.recorder).as_ref().map(|recorder| recorder.id().to_owned());
+        info.recording = lock(&self.recorder).id().map(str::to_owned);
         info
     }
 
@@ -165,6 +167,11 @@ impl Stream {
     pub(super) fn tell(&self, event: &Arc<str>) {
         // An error means that nobody follows.
         let _ = self.events.send(event.clone());
+    }
+
+    /// The end at which events are sent, for a thread that may outlive the stream.
+    pub(super) fn events(&self) -> broadcast::Sender<Arc<str>> {
+        self.events.clone()
     }
 
     /// Events from now on.

@@ -14,7 +14,7 @@ use super::{
     stream::{Stream, StreamState, lock, text},
 };
 use crate::{
-    detector::{Detector, Pending},
+    detector::Detector,
     error::Result,
     event::{Detection, Event, FrameEvent, round},
     frame::Frame,
@@ -43,6 +43,32 @@ pub struct Manner {
     pub answers: bool,
 }
 
+/// Finds objects: a [`Detector`], and in tests one whose answers are known.
+pub(super) trait Detect {
+    /// Pictures that it works on at once.
+    fn at_once(&self) -> usize;
+
+    /// Queues a picture; blocks while the queue is full.
+    ///
+    /// # Errors
+    /// The engine has stopped.
+    fn submit(&self, frame: &Frame) -> Result<Found>;
+}
+
+/// Waits for the detections of one picture that reach a score.
+pub(super) type Found = Box<dyn FnOnce(f32) -> Result<Vec<Detection>>>;
+
+impl Detect for Detector {
+    fn at_once(&self) -> usize {
+        self.setup().sessions
+    }
+
+    fn submit(&self, frame: &Frame) -> Result<Found> {
+        let pending = self.submit(frame)?;
+        Ok(Box::new(move |threshold| pending.wait(threshold)))
+    }
+}
+
 /// An answer to one pushed picture that holds no detections.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -54,7 +80,7 @@ enum Answer<'a> {
 /// What waits for its turn to be told, in the order of the pictures.
 #[expect(clippy::large_enum_variant, reason = "there are a handful at most, and nearly all are the large one")]
 enum Flying {
-    Detecting { frame: Frame, arrived: Instant, mark: Option<u32>, pending: Pending },
+    Detecting { frame: Frame, arrived: Instant, mark: Option<u32>, pending: Found },
     Told(Arc<str>),
 }
 
@@ -104,7 +130,7 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// Why the source broke, or that the engine has stopped.
-    pub fn run(&mut self, source: &mut dyn LiveSource, model: &Detector) -> Result<()> {
+    pub fn run(&mut self, source: &mut dyn LiveSource, model: &dyn Detect) -> Result<()> {
         self.base = (self.next_frame, self.began.map_or(0.0, |began| began.elapsed().as_secs_f64()));
         let outcome = self.work(source, model);
         // What is still on its way is a result like any other.
@@ -113,9 +139,9 @@ impl<'a> Worker<'a> {
         outcome.and(rest)
     }
 
-    fn work(&mut self, source: &mut dyn LiveSource, model: &Detector) -> Result<()> {
+    fn work(&mut self, source: &mut dyn LiveSource, model: &dyn Detect) -> Result<()> {
         // As many as run at once: one more would only wait, and what waits grows old.
-        let depth = model.setup().sessions.max(1);
+        let depth = model.at_once().max(1);
         while !self.stream.stop.is_cancelled() {
             if self.told.elapsed() >= TELL_EVERY {
                 self.told = Instant::now();
@@ -146,7 +172,7 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn picture(&mut self, picture: LiveFrame, source: &dyn LiveSource, model: &Detector) -> Result<()> {
+    fn picture(&mut self, picture: LiveFrame, source: &dyn LiveSource, model: &dyn Detect) -> Result<()> {
         let LiveFrame { mut frame, arrived, skipped } = picture;
         self.began.get_or_insert_with(Instant::now);
         frame.tag.frame += self.base.0;
@@ -213,7 +239,7 @@ impl<'a> Worker<'a> {
             }
             Flying::Detecting { frame, arrived, mark, pending } => (frame, arrived, mark, pending),
         };
-        let found: Arc<[Detection]> = pending.wait(self.stream.threshold())?.into();
+        let found: Arc<[Detection]> = pending(self.stream.threshold())?.into();
         if self.stream.is_paused() && !self.manner.answers {
             return Ok(());
         }
@@ -238,11 +264,7 @@ impl<'a> Worker<'a> {
             number = info.frames_done;
         });
         self.tell(&event);
-        let mut recorder = lock(&self.stream.recorder);
-        if recorder.as_ref().is_some_and(|recorder| !recorder.push(&frame, &found)) {
-            *recorder = None;
-        }
-        drop(recorder);
+        lock(&self.stream.recorder).push(&frame, &found);
         self.stream.pictures.show(number, frame, event);
         Ok(())
     }

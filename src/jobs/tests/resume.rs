@@ -29,6 +29,7 @@ fn left_recording(desk: &Desk, video: &str, state: RecordingState) -> Recording 
         state: RecordingState::Queued,
         frames_done: 0,
         frames_total: 20,
+        frames_dropped: 0,
         bytes: None,
         error: None,
         created_at: now(),

@@ -199,3 +199,73 @@ fn addresses_that_are_not_allowed_are_refused_in_words() {
     assert_eq!(server.get("/api/streams").must(200).json()["items"], json!([]));
     assert!(!server.log().contains("hushhush"));
 }
+
+#[test]
+fn cameras_for_which_there_is_no_place_are_listed_and_wait() {
+    let data = temp();
+    let camera = RtspServer::start(25);
+    let server = Server::with(data.path(), &LOOPBACK);
+    let ids = [0; 3].map(|_| add(&server, &camera.url("/live")));
+    grows(&server, &ids[2], 5);
+    server.ask("POST", &format!("/api/streams/{}/pause", ids[2])).must(200);
+    server.stop();
+    let server = Server::with(data.path(), &[&LOOPBACK[..], &["--max-streams", "1"]].concat());
+    let all = server.get("/api/streams").must(200).json();
+    assert_eq!(all["items"].as_array().unwrap().len(), 3);
+    grows(&server, &ids[0], 5);
+    for id in &ids[1..] {
+        let waits = stream(&server, id);
+        assert_eq!(waits["state"], "waiting", "{waits}");
+        assert!(waits["error"].as_str().unwrap().contains("1 live streams run already"), "{waits}");
+    }
+    problem(server.post_json("/api/streams", &json!({"url": camera.url("/live")})), 429);
+    // It can be followed and deleted as any other.
+    let mut viewer = server.socket(&format!("/api/streams/{}/events", ids[1]), None).unwrap();
+    assert_eq!(viewer.event()["state"], "waiting");
+    server.ask("DELETE", &format!("/api/streams/{}", ids[1])).must(204);
+    let (_, end) = viewer.last_words();
+    assert!(matches!(end, Word::Close(1000, _)), "{end:?}");
+    problem(server.get(&format!("/api/streams/{}", ids[1])), 404);
+    assert_eq!(stream(&server, &ids[2])["state"], "waiting", "the place is still taken");
+    // When there is a place it is taken up, as it was left.
+    server.ask("DELETE", &format!("/api/streams/{}", ids[0])).must(204);
+    until_state(&server, &ids[2], "paused");
+    server.ask("POST", &format!("/api/streams/{}/resume", ids[2])).must(200);
+    grows(&server, &ids[2], 5);
+    server.stop();
+    let server = Server::with(data.path(), &LOOPBACK);
+    assert_eq!(server.get("/api/streams").must(200).json()["items"].as_array().unwrap().len(), 1);
+    server.stop();
+}
+
+#[test]
+fn a_camera_with_an_endless_playlist_costs_little_and_ends_at_once() {
+    let data = temp();
+    let server = Server::with(data.path(), &LOOPBACK);
+    // The longest list that is taken, under a long address, whose segments are empty; and one that is far too long.
+    let camera = crate::network::web_server::Server::start("127.0.0.1", |head, stream| {
+        let most = if head.contains("/far") { 1_000_000 } else { 10_000 };
+        let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n{}#EXT-X-ENDLIST\n", "a\n".repeat(most));
+        let body = if head.contains(".m3u8") { text.as_bytes() } else { b"" };
+        crate::network::web_server::reply(stream, "200 OK", "Content-Type: application/x-mpegURL\r\n", body);
+    });
+    let before = server.memory();
+    let long = "p".repeat(3900);
+    let far = add(&server, &camera.url(&format!("/far/{long}/l.m3u8")));
+    let refused = until_state(&server, &far, "reconnecting");
+    assert!(refused["error"].as_str().unwrap().contains("playlist is too long"), "{refused}");
+    let near = add(&server, &camera.url(&format!("/{long}/l.m3u8")));
+    let calls = camera.calls();
+    wait_for("segments to be asked for", || (camera.calls() > calls + 200).then_some(()));
+    let grown = server.memory().saturating_sub(before) >> 20;
+    assert!(grown < 300, "{grown} MiB more");
+    for id in [far, near] {
+        server.ask("DELETE", &format!("/api/streams/{id}")).must(204);
+    }
+    // One that is on its way may still come.
+    let calls = camera.calls();
+    let steady = add(&server, &camera.url("/one.ts"));
+    until_state(&server, &steady, "reconnecting");
+    assert!(camera.calls() <= calls + 10, "{} calls after the streams were deleted", camera.calls() - calls);
+    server.stop();
+}
