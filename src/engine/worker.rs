@@ -140,7 +140,7 @@ mod tests {
     use std::sync::{Arc, mpsc::sync_channel};
 
     use super::{
-        super::{Pool, Ticket},
+        super::{Pool, stopped},
         *,
     };
     use crate::error::Kind;
@@ -188,8 +188,8 @@ mod tests {
             let mut input = Pool::new(1).take();
             input[0] = what;
             let (answer, ticket) = sync_channel(1);
-            self.queue.push(Job { input, answer }).map_err(|_| super::super::stopped())?;
-            Ticket { answer: ticket, cancel: None }.wait()
+            self.queue.push(Job { input, answer }).map_err(|_| stopped())?;
+            ticket.recv().unwrap_or_else(|_| Err(stopped()))
         }
     }
 

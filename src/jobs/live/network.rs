@@ -1,6 +1,7 @@
 //! A network camera's thread: connect, work, and when it breaks, wait and connect again.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -137,12 +138,18 @@ impl Streams {
         let mut pause = FIRST_PAUSE;
         while !stream.stop.is_cancelled() {
             let begun = Instant::now();
-            let outcome = self.model(stream).and_then(|model| {
+            let attempt = || {
+                let model = self.model(stream)?;
                 let (limits, silence) = (&self.jobs.settings.limits, self.settings.silence);
                 // Asked again each time: after a restart the operator may allow less.
                 let address = self.address(url)?;
                 let mut source = NetworkSource::open(&id, &address, &self.settings.rules, limits, silence)?;
                 worker.run(&mut source, &*model)
+            };
+            // A camera that is in the store does not vanish from the list because one attempt panicked.
+            let outcome = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
+                let detail = "Something unexpected happened inside the server; its log says more.";
+                Err(Error::internal(detail, "the work on a network camera panicked"))
             });
             if stream.stop.is_cancelled() {
                 break;

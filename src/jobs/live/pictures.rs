@@ -192,7 +192,7 @@ mod tests {
 
     impl Encode for Panics {
         fn encode(&mut self, _: usize, frame: &Frame) -> Result<Bytes> {
-            assert!(frame.tag.frame % 2 == 0, "a frame that cannot be encoded");
+            assert!(frame.tag.frame.is_multiple_of(2), "a frame that cannot be encoded");
             Ok(Bytes::from(frame.tag.frame.to_string()))
         }
     }

@@ -78,7 +78,6 @@ enum Answer<'a> {
 }
 
 /// What waits for its turn to be told, in the order of the pictures.
-#[expect(clippy::large_enum_variant, reason = "there are a handful at most, and nearly all are the large one")]
 enum Flying {
     Detecting { frame: Frame, arrived: Instant, mark: Option<u32>, pending: Found },
     Told(Arc<str>),

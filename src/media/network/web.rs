@@ -155,7 +155,15 @@ fn read(answer: Answer) -> Result<(Url, Playlist)> {
 /// over.
 fn fetch(client: &Client, feed: &gst_app::AppSrc, base: &Url, place: &Place) -> Result<bool> {
     match client.get(&place.url(base)?, place.part) {
-        Ok(answer) => pour(feed, answer.body),
+        Ok(Answer { head, mut body, .. }) => match place.part {
+            // A server that knows no ranges gives all of it.
+            Some(part) if head.status() == Some(200) => {
+                let skipped = io::copy(&mut body.by_ref().take(part.from), &mut io::sink());
+                skipped.map_err(|error| broke(&error))?;
+                pour(feed, body.take(part.length))
+            }
+            _ => pour(feed, body),
+        },
         Err(error) if error.kind == Kind::NotFound => Ok(true),
         Err(error) => Err(error),
     }

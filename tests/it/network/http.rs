@@ -140,14 +140,15 @@ fn user_and_password_open_an_http_camera_and_go_nowhere_else() {
     assert_eq!(stranger.calls(), 1);
 }
 
-/// Serves a folder's files, parts of them too.
+/// Serves a folder's files, parts of them too, except below `/whole/`.
 fn files(folder: &Path) -> Server {
     let folder = folder.to_owned();
     Server::start("127.0.0.1", move |head, stream| {
         let name = path(head).trim_start_matches('/').split('?').next().unwrap().to_owned();
+        let (name, whole) = (name.trim_start_matches("whole/").to_owned(), name.starts_with("whole/"));
         let Ok(bytes) = std::fs::read(folder.join(&name)) else { return reply(stream, "404 Not Found", "", b"") };
         let range = head.lines().find_map(|line| line.strip_prefix("Range: bytes=")?.split_once('-'));
-        match range {
+        match range.filter(|_| !whole) {
             Some((from, to)) => {
                 let part = &bytes[from.parse().unwrap()..=to.parse().unwrap()];
                 reply(stream, "206 Partial Content", "", part);
@@ -171,7 +172,7 @@ fn hls_and_files_play_at_their_own_pace() {
     let master = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nts.m3u8?x=1\n";
     std::fs::write(place("master.m3u8"), master).unwrap();
     let server = files(folder.path());
-    for name in ["/ts.m3u8", "/mp4.m3u8", "/whole.ts", "/master.m3u8"] {
+    for name in ["/ts.m3u8", "/mp4.m3u8", "/whole/mp4.m3u8", "/whole.ts", "/master.m3u8"] {
         let mut source = open(&server.url(name), PATIENCE);
         let first = picture(&mut source);
         let begun = Instant::now();

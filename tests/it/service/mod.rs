@@ -41,6 +41,7 @@ mod operation;
 mod oracle;
 mod orders;
 mod picture_viewers;
+mod provider_proof;
 mod proxy;
 mod pull;
 mod recordings;
