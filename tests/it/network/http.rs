@@ -279,7 +279,7 @@ fn a_playlist_that_is_too_long_is_refused() {
             path if path.ends_with("/bytes.m3u8") => format!("{head}{}", "a\n".repeat(2 * 1024 * 1024)),
             "/segments.m3u8" => format!("{head}{}", "a\n".repeat(20_000)),
             "/address.m3u8" => format!("{head}{}\n", "a".repeat(3000)),
-            _ => format!("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n/segments.m3u8\n"),
+            _ => "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n/segments.m3u8\n".to_owned(),
         };
         reply(stream, "200 OK", "Content-Type: application/vnd.apple.mpegurl\r\n", text.as_bytes());
     });
