@@ -236,6 +236,7 @@ export default [
     '此系统无法读取 {} 图片：请在系统上安装 libheif1，或使用 JPEG 图片。',
   ],
   ['A {} picture is not read here: {}.', '此处不支持 {} 图片，{}。'],
+  ['An {} picture is not read here: {}.', '此处不支持 {} 图片，{}。'],
   ['send a {} or {} picture', '请使用 {} 或 {} 图片'],
   ['The {} picture is cut off: its end is missing.', '{} 图片不完整，缺少结尾部分。'],
   ['The {} picture is damaged: its header cannot be read.', '{} 图片已损坏，无法读取文件头。'],

@@ -15,8 +15,6 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct DoctorSettings {
-    #[command(flatten)]
-    models: ModelSettings,
     /// Data folder of the service, looked at for room; its measured choices are used where it is there.
     #[arg(long, env = "SIGHTGLASS_DATA", value_name = "DIR", default_value = "data")]
     data: std::path::PathBuf,
@@ -24,6 +22,8 @@ pub struct DoctorSettings {
     /// folder, or for the other subcommands where there is none.
     #[arg(long, env = "SIGHTGLASS_MEASURE")]
     measure: bool,
+    #[command(flatten)]
+    models: ModelSettings,
 }
 
 /// Least room for videos and results, in bytes.

@@ -125,6 +125,13 @@ pub struct ServeSettings {
     /// Folder for videos, results and the cache of measurements.
     #[arg(long, env = "SIGHTGLASS_DATA", value_name = "DIR", default_value = "data")]
     pub data: PathBuf,
+    /// Further origin whose pages may call this server, e.g. https://example.org (the server's own always may).
+    #[arg(long, env = "SIGHTGLASS_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub allow_origin: Vec<String>,
+    /// Serve the page from this folder instead of from the program (for work on the page).
+    #[arg(long, env = "SIGHTGLASS_WWW", value_name = "DIR")]
+    pub www: Option<PathBuf>,
+    // A heading goes on to the flags behind it: those without one come first.
     #[command(flatten)]
     pub models: ModelSettings,
     #[command(flatten)]
@@ -174,12 +181,6 @@ pub struct ServeSettings {
     /// Delete the oldest of them when all files together take more, e.g. 100GB [default: keep].
     #[arg(long, env = "SIGHTGLASS_KEEP_BYTES", help_heading = "Retention", value_name = "BYTES", value_parser = parse_bytes)]
     pub keep_bytes: Option<u64>,
-    /// Further origin whose pages may call this server, e.g. https://example.org (the server's own always may).
-    #[arg(long, env = "SIGHTGLASS_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
-    pub allow_origin: Vec<String>,
-    /// Serve the page from this folder instead of from the program (for work on the page).
-    #[arg(long, env = "SIGHTGLASS_WWW", value_name = "DIR")]
-    pub www: Option<PathBuf>,
 }
 
 /// A number of bytes: `500000`, `500MB` (decimal) or `8GiB` (binary).

@@ -91,12 +91,12 @@ impl Still {
             return Err(fault!(NotMedia, "The picture is empty: {wanted}."));
         }
         let format = StillFormat::of(bytes).ok_or_else(|| match other::name(bytes) {
-            Some(name) => fault!(NotMedia, "A {name} picture is not read here: {wanted}."),
+            Some(name) => fault!(NotMedia, "{} picture is not read here: {wanted}.", with_article(name)),
             None => fault!(NotMedia, "This is no picture: {wanted}."),
         })?;
         let name = format.name();
         if !formats.contains(&format) {
-            return Err(fault!(NotMedia, "A {name} picture is not read here: {wanted}."));
+            return Err(fault!(NotMedia, "{} picture is not read here: {wanted}.", with_article(name)));
         }
         let outside = match format {
             StillFormat::Jpeg => jpeg::outside(bytes),
@@ -122,6 +122,12 @@ impl Still {
         let orientation = if (1..=8).contains(&orientation) { orientation as u8 } else { 1 };
         Ok(Self { format, size, orientation, alpha, animated, unusual, end })
     }
+}
+
+/// As one says it: an AVIF, an ICO, an SVG.
+fn with_article(name: &str) -> String {
+    let article = if name.starts_with(['A', 'I', 'O', 'S']) { "An" } else { "A" };
+    format!("{article} {name}")
 }
 
 /// What the formats have in common.

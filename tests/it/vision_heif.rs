@@ -237,7 +237,7 @@ fn formats_that_are_not_read_are_named() {
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "SVG"),
     ] {
-        refused(bytes, Kind::NotMedia, &format!("A {name} picture is not read here: send a JPEG"));
+        refused(bytes, Kind::NotMedia, &format!(" {name} picture is not read here: send a JPEG"));
     }
     refused(b"Plain text", Kind::NotMedia, "This is no picture");
     refused(&std::fs::read(fixture("numbered.mp4")).unwrap(), Kind::NotMedia, "This is no picture");

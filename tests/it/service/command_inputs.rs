@@ -121,7 +121,7 @@ fn what_cannot_be_written_is_said_before_the_work_and_without_a_server() {
     classify.args(["classify", "--model", CIFAR10]).args(EXACT).arg(&scene);
     quiet_of_servers(classify.arg("-o").arg(none.join("x.jpg")), "does not exist");
     let annotations = folder.path().join("annotations.json");
-    fs::write(&annotations, r#"{"images":[{"id":1,"width":8,"height":8,"file_name":"1.jpg"}],"annotations":[],"categories":[{"id":1,"name":"circle"}]}"#).unwrap();
+    fs::write(&annotations, r#"{"images":[{"id":1,"width":8,"height":8,"file_name":"1.jpg"}],"annotations":[{"id":1,"image_id":1,"category_id":1,"bbox":[0,0,4,4],"area":16,"iscrowd":0}],"categories":[{"id":1,"name":"circle"}]}"#).unwrap();
     for flag in ["--curves", "--save-coco"] {
         let mut eval = program();
         eval.args(["eval", "--annotations"]).arg(&annotations).arg("--images").arg(folder.path());
