@@ -182,7 +182,7 @@ fn what_is_wrong_is_said_in_words() {
         assert!(words.contains(wanted), "{words}");
     }
     let nowhere = folder.path().join("nowhere/results.json");
-    assert!(said(on_scenes(&good).arg("--save-coco").arg(&nowhere)).contains("cannot be written"));
+    assert!(said(on_scenes(&good).arg("--save-coco").arg(&nowhere)).contains("does not exist"));
     assert!(said(on_scenes(&good).args(["--categories", "robot"])).contains("no category `robot`, but: circle"));
     for wrong in [
         vec![],
