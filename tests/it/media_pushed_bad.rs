@@ -76,7 +76,7 @@ fn a_bad_picture_is_told_and_the_next_one_is_fine() {
         (Bytes::from_static(b"\xff\xd8\xff"), "cut off"),
         (Bytes::from_static(b"\xff\xd8\xff\xd9"), "cut off"),
         ([b"\xff\xd8\xff".as_slice(), &[0x7a; 5000]].concat().into(), "damaged"),
-        ([b"\xff\xd8\xff\xe0\0\x10".as_slice(), &[0x7a; 5000]].concat().into(), "damaged"),
+        ([b"\xff\xd8\xff\xe0\0\x10".as_slice(), &[0x7a; 5000]].concat().into(), "cut off"),
         ([b"\x89PNG\r\n\x1a\n".as_slice(), &[0x7a; 5000]].concat().into(), "cut off"),
         ([b"RIFF\x10\0\0\0WEBP".as_slice(), &[0x7a; 12]].concat().into(), "damaged"),
         (half(&jpeg), "cut off"),
