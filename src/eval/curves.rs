@@ -82,7 +82,7 @@ mod tests {
         let plot = plot("title", &evaluate(&annotations, &found, &annotations.categories));
         let names: Vec<&str> = plot.lines.iter().map(|line| line.name.as_str()).collect();
         // Half of the cats, found rightly: 51 of the 101 recalls.
-        assert_eq!(names, ["0.252  mean, IoU 0.50", "0.252  mean, IoU 0.75", "0.505  cat", "0.000  #2"]);
+        assert_eq!(names, ["0.252  mean, IoU 0.50", "0.252  mean, IoU 0.75", "0.505  cat", "0.000  猫"]);
         let cats = &plot.lines[2].points;
         assert_eq!((cats[0], cats[50], cats[51], cats.len()), ((0.0, 1.0), (0.5, 1.0), (0.5, 0.0), 52));
         assert!(plot.lines[3].points.is_empty());
