@@ -83,7 +83,8 @@ export class Controls {
     // Beside the picture, not on it: these two may stay for as long as the video plays.
     const { fromServer, method, why, playing, rate } = this.#player;
     this.#source.hidden = !fromServer;
-    this.#source.title = t(why === 'unproven' || why === 'times' ? 'source.server.unproven' : 'source.server.why');
+    const isUntold = why === 'unproven' || why === 'times';
+    this.#source.title = isUntold ? t('source.server.unproven') : t('source.server.why');
     const matched = method ? t('method', { method: t(`method.${method}`) }) : '';
     if (this.#method.textContent !== matched) this.#method.textContent = matched;
     this.#method.dataset.frameMethod = method ?? '';
