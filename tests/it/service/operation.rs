@@ -174,6 +174,7 @@ fn metrics_keep_their_names_and_count() {
             "sightglass_streams gauge",
             "sightglass_frames_live counter",
             "sightglass_frames_dropped counter",
+            "sightglass_recording_frames_dropped counter",
             "sightglass_frame_seconds histogram",
             "sightglass_live_latency_seconds histogram",
             "sightglass_images counter",
