@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sightglass.db     the store            lock         held by the one process that uses the folder
-//! reserve           room for deleting    unclean      there while the process runs: it crashed if it is there at a start
+//! reserve           room for deleting    unclean      there while work goes on: the process crashed if it is there at a start
 //! uploads/ID.part   half uploads         videos/ID/   source, recording-ID.avi
 //! uploads/ID.gone   videos that are being removed
 //! recordings/       ID.avi of live streams
@@ -76,9 +76,6 @@ impl Files {
         }
         let kept = KeptPictures::open(root.join("images")).map_err(explain)?;
         let crashed = root.join("unclean").exists();
-        if !crashed && let Err(error) = File::create(root.join("unclean")) {
-            tracing::warn!(%error, "a crash of this process will not be noticed at the next start");
-        }
         let files = Self { kept, root: root.to_path_buf(), lock, last_used, crashed };
         if files.free_bytes().is_ok_and(|free| free < LEAST_FREE) && files.release_reserve() {
             tracing::warn!("the disk is full: the reserve is used");
@@ -90,6 +87,14 @@ impl Files {
     /// The process before this one did not stop in order.
     pub fn crashed(&self) -> bool {
         self.crashed
+    }
+
+    /// From here on the end of the process is a crash, unless [`Files::mark_clean_stop`] comes first. A start that fails
+    /// before leaves no mark.
+    pub fn mark_running(&self) {
+        if let Err(error) = File::create(self.root.join("unclean")) {
+            tracing::warn!(%error, "a crash of this process will not be noticed at the next start");
+        }
     }
 
     /// From here on the end of the process is no crash, however it comes. Needs no room on the disk.

@@ -83,6 +83,7 @@ impl Jobs {
         backend: Box<dyn Backend>,
     ) -> Arc<Self> {
         let trials = Trials::open(&store, files.crashed());
+        files.mark_running();
         let upkeep = Upkeep::new(files.last_used());
         Arc::new(Self {
             trials,
