@@ -179,6 +179,7 @@ fn metrics_keep_their_names_and_count() {
             "sightglass_live_latency_seconds histogram",
             "sightglass_images counter",
             "sightglass_image_seconds histogram",
+            "sightglass_stuck_pipelines gauge",
             "sightglass_resident_memory_bytes gauge",
             "sightglass_open_descriptors gauge",
             "sightglass_threads gauge",
