@@ -62,9 +62,7 @@ impl Query {
     /// # Errors
     /// It is there and no id.
     pub fn cursor_id(&self) -> Result<Option<&str>> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        let known = |text: &&str| text.len() <= 64 && text.bytes().all(plain);
-        self.text("cursor").map(|text| Some(text).filter(known).ok_or_else(bad_cursor)).transpose()
+        self.text("cursor").map(|text| Some(text).filter(|text| is_id(text)).ok_or_else(bad_cursor)).transpose()
     }
 
     /// A parameter that is `true` or `false`.
@@ -89,6 +87,12 @@ impl Query {
             score => Ok(score),
         }
     }
+}
+
+/// Whether a text may be an id of this server at all.
+pub fn is_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
 fn bad_cursor() -> Error {

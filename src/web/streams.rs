@@ -15,7 +15,7 @@ use warp::{
 use super::{
     Web, blocking, body,
     problem::{Problem, answer},
-    query::Query,
+    query::{Query, is_id},
     recordings, with,
 };
 use crate::{
@@ -258,6 +258,10 @@ where
 pub async fn recorded_so_far(id: String, web: Arc<Web>, query: Query) -> Result<Response> {
     let limit = query.limit()?;
     let cursor = query.cursor()?;
+    // A stream that has ended is known by its recordings alone; this is none.
+    if !is_id(&id) {
+        return Err(fault!(NotFound, "There is no such stream."));
+    }
     let mut items = blocking(move || web.jobs.store.recordings_of_stream(&id, cursor, limit + 1)).await?;
     let more = items.len() > limit;
     items.truncate(limit);
