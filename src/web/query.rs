@@ -17,6 +17,11 @@ impl Query {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
 
+    /// The text of a parameter that is no free text: an empty one is wrong, and not left out.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// A parameter as a number.
     ///
     /// # Errors
@@ -25,7 +30,7 @@ impl Query {
         let parse = |text: &str| {
             text.parse().map_err(|_| fault!(BadRequest, "`{name}` must be a number of the right kind, not `{text}`."))
         };
-        self.text(name).map(parse).transpose()
+        self.value(name).map(parse).transpose()
     }
 
     /// A parameter that counts something; more than a number holds is the most that it holds.
@@ -33,8 +38,8 @@ impl Query {
     /// # Errors
     /// It is there and no whole number, or less than `least`.
     pub fn count(&self, name: &str, least: u64) -> Result<Option<u64>> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let Some(text) = self.value(name) else { return Ok(None) };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let count = digits.then(|| text.parse().unwrap_or(u64::MAX)).filter(|count| *count >= least);
         count
             .map(Some)
@@ -75,7 +80,7 @@ impl Query {
             "false" | "0" => Ok(false),
             _ => Err(fault!(BadRequest, "`{name}` must be true or false, not `{text}`.")),
         };
-        self.text(name).map(read).transpose()
+        self.value(name).map(read).transpose()
     }
 
     /// A score threshold.
@@ -97,4 +102,31 @@ pub fn is_id(text: &str) -> bool {
 
 fn bad_cursor() -> Error {
     fault!(BadRequest, "`cursor` must be the `next_cursor` of the page before.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(name: &str, text: &str) -> Query {
+        Query(HashMap::from([(name.to_owned(), text.to_owned())]))
+    }
+
+    #[test]
+    fn counts_and_cursors_are_read_as_they_are_described() {
+        assert_eq!(query("n", "7").count("n", 0).expect("a count"), Some(7));
+        assert_eq!(query("n", "7").count("m", 0).expect("none"), None);
+        assert_eq!(query("n", "99999999999999999999999").count("n", 1).expect("the most"), Some(u64::MAX));
+        for wrong in ["", "0", "-1", "+1", "1.5", "x", "１"] {
+            assert!(query("n", wrong).count("n", 1).is_err(), "{wrong}");
+        }
+        assert_eq!(query("limit", "1000").limit().expect("a limit"), 200);
+        assert_eq!(query("cursor", "42").cursor().expect("a row"), Some(42));
+        assert_eq!(query("cursor", "").cursor().expect("the first page"), None);
+        for wrong in ["-1", "+1", "0000000000000000001", "7d0a"] {
+            assert!(query("cursor", wrong).cursor().is_err(), "{wrong}");
+        }
+        assert!(query("cursor", "7d0a").cursor_id().is_ok() && query("cursor", "a/b").cursor_id().is_err());
+        assert!(query("labels", "").flag("labels").is_err() && query("threshold", "").threshold().is_err());
+    }
 }

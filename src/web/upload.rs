@@ -127,6 +127,10 @@ async fn take_form(web: Arc<Web>, query: Query, length: Option<u64>, form: &mut 
             }
             "model" | "threshold" => {
                 let text = small_text(part).await?;
+                // A page's form sends fields that nobody filled in.
+                if text.is_empty() {
+                    continue;
+                }
                 let query = Query(HashMap::from([(named, text)]));
                 let state = web.clone();
                 wish = blocking(move || wish.change(&state, &query)).await?;

@@ -166,7 +166,10 @@ pub async fn form(
             picture = Some(receive(web, &mut held, Box::pin(part.stream()), MOST, 1).await?);
         } else if WISHES.contains(&name.as_str()) {
             let value = small_text(part).await?;
-            query.0.entry(name).or_insert(value);
+            // A page's form sends fields that nobody filled in.
+            if !value.is_empty() {
+                query.0.entry(name).or_insert(value);
+            }
         }
     }
     let picture =

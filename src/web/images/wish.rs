@@ -41,12 +41,12 @@ impl Wish {
     /// # Errors
     /// A parameter is not understood, or there is no such model for the task.
     pub fn read(web: &Web, query: &Query) -> Result<Self> {
-        let task = match query.text("task") {
+        let task = match query.value("task") {
             None | Some("detect") => Task::Detect,
             Some("classify") => Task::Classify,
             Some(other) => return Err(fault!(BadRequest, "`task` must be detect or classify, not `{other}`.")),
         };
-        let output = match query.text("output") {
+        let output = match query.value("output") {
             None | Some("json") => Output::Json,
             Some("image") => Output::Image,
             Some("base64") => Output::Base64,
