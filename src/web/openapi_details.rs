@@ -119,6 +119,11 @@ fn errors(path: &str, method: &str, socket: bool, open: bool, operation: &mut Va
         part["content"] = whole;
     }
     for (status, response) in entries(responses) {
+        for (kind, media) in response.get_mut("content").into_iter().flat_map(entries) {
+            if kind.starts_with("image/") || kind.starts_with("video/") {
+                *media = json!({"schema": {"type": "string", "format": "binary"}});
+            }
+        }
         if response.get("description").is_none() {
             let reason = StatusCode::from_bytes(status.as_bytes()).ok().and_then(|status| status.canonical_reason());
             response["description"] = json!(reason.unwrap_or("As its content says"));
