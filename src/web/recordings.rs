@@ -102,8 +102,8 @@ pub(super) async fn options<B: Buf>(body: impl Stream<Item = Result<B, warp::Err
         ("cursor" = Option<String>, Query)),
     responses((status = 200, body = RecordingPage), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn list(id: String, web: Arc<Web>, query: Query) -> Result<Response> {
-    let limit = query.number::<usize>("limit")?.unwrap_or(50).clamp(1, 200);
-    let cursor = query.number::<i64>("cursor")?;
+    let limit = query.limit()?;
+    let cursor = query.cursor()?;
     let mut items = blocking(move || web.jobs.recordings_of_video(&id, cursor, limit + 1)).await?;
     let more = items.len() > limit;
     items.truncate(limit);

@@ -15,7 +15,7 @@ use super::harness::{EXACT, SHAPES, Server, fixture, program, temp};
 pub fn traced(arguments: &[&str], log: &Path, data: &Path, flags: &[&str]) -> Command {
     let program = program();
     let mut command = Command::new("strace");
-    command.args(["-D", "-f", "--seccomp-bpf", "-qq", "-o"]).arg(log).args(arguments).arg(program.get_program());
+    command.args(["-D", "-f", "-qq", "-o"]).arg(log).args(arguments).arg(program.get_program());
     for (name, value) in program.get_envs() {
         match value {
             Some(value) => command.env(name, value),
@@ -81,7 +81,7 @@ fn files_and_rows_are_on_disk_before_they_are_acknowledged() {
     let folder = temp();
     let (data, log) = (folder.path().join("data"), folder.path().join("strace"));
     let wanted = "trace=fsync,fdatasync,rename,renameat,renameat2,write,writev,sendto,sendmsg";
-    let arguments = ["-y", "-s", "4096", "-e", wanted];
+    let arguments = ["--seccomp-bpf", "-y", "-s", "4096", "-e", wanted];
     if !Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success()) {
         println!("skipped: tracing is not allowed here, or strace is not installed");
         return;
