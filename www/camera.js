@@ -60,6 +60,7 @@ wall.addEventListener('wall-answered', () => message.clear('wall'));
 wall.addEventListener('act-failed', ({ detail }) => message.error(detail, 'act'));
 wall.addEventListener('acted', () => message.clear());
 document.addEventListener('record-failed', ({ detail }) => message.error(detail));
+document.addEventListener('record-noted', ({ detail }) => message.note(detail));
 const unforeseen = (words) => message.error(t('error.page', { words }));
 addEventListener('unhandledrejection', ({ reason }) => unforeseen(String(reason?.message ?? reason)));
 

@@ -122,10 +122,14 @@ class RecordLive extends HTMLElement {
       this.#done.unshift(working.recording);
       const { error, frames_done: done, frames_dropped: dropped } = working.recording;
       if (error) this.#tell(t('record.early', { words: said(error) }));
-      else if (dropped > done * NOTICED) this.#tell(t('record.dropped', { dropped: count(dropped), all: count(done + dropped) }));
+      else if (dropped > done * NOTICED) this.#note(t('record.dropped', { dropped: count(dropped), all: count(done + dropped) }));
     }
     this.#render();
     if (mine && working.recording.state === RECORDING.done) this.#list.querySelector('a')?.click();
+  }
+
+  #note(text) {
+    this.dispatchEvent(new CustomEvent('record-noted', { detail: text, bubbles: true }));
   }
 
   #tell(words) {

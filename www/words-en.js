@@ -179,7 +179,7 @@ export default {
   'record.file': '{format}, {when}',
   'record.files': 'Recordings',
   'record.early': 'The recording ended early. {words}',
-  'record.dropped': '{dropped} of {all} frames are missing in the recording: the server was too slow.',
+  'record.dropped': '{dropped} of {all} frames are not in the recording.',
   'record.failed': 'The recording failed. {words}',
 
   'network.url': 'Address of the camera',

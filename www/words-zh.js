@@ -67,7 +67,7 @@ export default {
   'source.server.unproven': '浏览器无法准确给出此类文件当前显示的是哪一帧，画面由服务器提供',
   'method': '画面与帧的对应方式：{method}',
   'method.why': '本页面如何得知画面属于哪一帧。由对此浏览器的一次简短测试选定。',
-  'method.video-frame': '画面自带的时间戳（VideoFrame）',
+  'method.video-frame': '画面自带的时间戳',
   'method.media-time': '帧回调的媒体时间',
   'method.media-time-displayed': '已显示帧的媒体时间',
   'method.server': '服务器提供的画面',
@@ -179,7 +179,7 @@ export default {
   'record.file': '{format}，{when}',
   'record.files': '录像',
   'record.early': '录制提前结束。{words}',
-  'record.dropped': '录制缺少 {all} 帧中的 {dropped} 帧：服务器速度不够。',
+  'record.dropped': '录像中缺少 {all} 帧中的 {dropped} 帧。',
   'record.failed': '录制失败。{words}',
 
   'network.url': '摄像头地址',

@@ -15,7 +15,11 @@ mod webp;
 pub use scans::ScanCount;
 pub use tiff::as_stored;
 
-use crate::{error::Result, fault, frame::Size};
+use crate::{
+    error::{Error, Result},
+    fault,
+    frame::Size,
+};
 
 /// The formats that are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,12 +95,12 @@ impl Still {
             return Err(fault!(NotMedia, "The picture is empty: {wanted}."));
         }
         let format = StillFormat::of(bytes).ok_or_else(|| match other::name(bytes) {
-            Some(name) => fault!(NotMedia, "{} picture is not read here: {wanted}.", with_article(name)),
+            Some(name) => not_read(name, &wanted),
             None => fault!(NotMedia, "This is no picture: {wanted}."),
         })?;
         let name = format.name();
         if !formats.contains(&format) {
-            return Err(fault!(NotMedia, "{} picture is not read here: {wanted}.", with_article(name)));
+            return Err(not_read(name, &wanted));
         }
         let outside = match format {
             StillFormat::Jpeg => jpeg::outside(bytes),
@@ -124,10 +128,13 @@ impl Still {
     }
 }
 
-/// As one says it: an AVIF, an ICO, an SVG.
-fn with_article(name: &str) -> String {
-    let article = if name.starts_with(['A', 'I', 'O', 'S']) { "An" } else { "A" };
-    format!("{article} {name}")
+/// With the article as it is spoken: an AVIF, an ICO, an SVG.
+fn not_read(name: &str, wanted: &str) -> Error {
+    if name.starts_with(['A', 'I', 'O', 'S']) {
+        fault!(NotMedia, "An {name} picture is not read here: {wanted}.")
+    } else {
+        fault!(NotMedia, "A {name} picture is not read here: {wanted}.")
+    }
 }
 
 /// What the formats have in common.
