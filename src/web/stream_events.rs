@@ -88,9 +88,15 @@ pub async fn open(id: String, web: Arc<Web>, ws: Asked) -> Result<Response> {
                     if !sender.send(Message::text(text.as_ref())).await {
                         return;
                     }
-                    if events.is_empty() && *ended.borrow() {
-                        break Goodbye::Done;
+                }
+                // All events are sent before this is set; the last ones may still lie in the channel.
+                _ = ended.changed() => {
+                    while let Ok(event) = events.try_recv() {
+                        if !sender.send(Message::text(event.as_ref())).await {
+                            return;
+                        }
                     }
+                    break Goodbye::Done;
                 }
                 message = incoming.next() => match message {
                     Some(message) => {
