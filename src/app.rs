@@ -63,7 +63,7 @@ pub fn load_models(settings: &ModelSettings, task: Option<Task>, cache: Option<P
 /// the first connection is answered.
 ///
 /// # Errors
-/// It cannot start, or the web server ended by itself; what is being worked on is put away first.
+/// It cannot start, or the web server ended by itself; running work is saved first.
 pub async fn serve(settings: ServeSettings, on_ready: impl FnOnce()) -> Result<()> {
     media::init()?;
     let live = settings.live;
@@ -192,9 +192,7 @@ async fn run_until(signal: impl Future<Output = ()>, server: &mut JoinHandle<Res
 async fn stop(web: Arc<Web>, jobs: Arc<Jobs>, server: Option<JoinHandle<Result<()>>>) -> bool {
     let deadline = Instant::now() + STOP_DEADLINE;
     let left = move || deadline.saturating_duration_since(Instant::now());
-    tracing::info!(
-        "stopping: no new connections; work in progress is put away; a second signal ends the process at once"
-    );
+    tracing::info!("stopping: no new connections; running work is saved; a second signal ends the process at once");
     web.shutdown.cancel();
     web.sockets.close();
     let patience = left().saturating_sub(ENGINE_RESERVE);

@@ -90,7 +90,7 @@ export function refusal(status, body) {
   return new ApiError(status, t('error.status', { status }));
 }
 
-/** Nobody is signed in any more: to the sign-in page, which leads back here. Who would ask before leaving is told first. */
+/** The session has ended: opens the sign-in page, which leads back here. Handlers that ask before leaving are notified first. */
 function toSignIn() {
   document.dispatchEvent(new Event('sg-signed-out'));
   const here = location.pathname + location.search;

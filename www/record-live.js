@@ -9,7 +9,7 @@ import { said } from './said.js';
 const POLL = 500;
 const PATIENCE = 20; // polls in a row that may fail before it is given up: a short break is none
 
-/** Frames that a recording may lack before a person is told: an AVI lacks single ones of every camera that is not quite even. */
+/** Share of frames that may be missing from a recording before the page shows a note: an AVI drops single frames of any camera with an uneven rate. */
 const NOTICED = 0.01;
 
 const isOver = ({ state }) => state === RECORDING.done || state === RECORDING.failed;

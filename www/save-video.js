@@ -90,7 +90,7 @@ class SaveVideo extends HTMLElement {
         if (turn !== this.#turn) return;
         failures += 1;
         if (error.status !== 0 || failures >= PATIENCE) {
-          // Without copies in work there is nothing that a person waits for; a video that is gone is told elsewhere.
+          // Without copies in work there is nothing that a person waits for; a deleted video is reported elsewhere.
           if (this.#copies.some(isInWork)) this.#fail(error.message);
           return;
         }

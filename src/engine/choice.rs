@@ -139,7 +139,7 @@ struct Search<'a> {
     signature: &'a Signature,
     best: Option<(Setup, Vec<Session>, f64)>,
     trials: Vec<Trial>,
-    /// What did not run, in words.
+    /// Why setups did not run, as messages for users.
     refused: Vec<String>,
 }
 

@@ -206,7 +206,7 @@ test('a video that arrived is not sent twice because its answer was lost', async
   }
 });
 
-test('a file that is gone is told as that', async () => {
+test('a file that is gone is reported as missing', async () => {
   page = await openPage(browser, service);
   await page.evaluate(() => {
     const transfer = new DataTransfer();

@@ -1,4 +1,4 @@
-//! HEIC, AVIF and TIFF: identified by content, read upright and bounded, and refused in words where they cannot be.
+//! HEIC, AVIF and TIFF: identified by content, read upright and bounded, and refused with a message where they cannot be.
 
 use std::process::Command;
 

@@ -37,7 +37,7 @@ fn streams(jobs: &Arc<Jobs>, most: usize) -> Arc<Streams> {
     Streams::new(jobs.clone(), StreamSettings { most, rules, silence: Duration::from_secs(1) })
 }
 
-/// A stream whose thread waits until it is told to end, by the sender or when that is dropped.
+/// A stream whose thread runs until the sender signals its end or is dropped.
 fn started(streams: &Arc<Streams>) -> (Arc<Stream>, SyncSender<()>) {
     let (end, ended) = sync_channel::<()>(0);
     let stream = streams.run(info(StreamKind::Jpeg), move |_, _| {

@@ -267,7 +267,7 @@ impl Work<'_> {
         self.writer.jobs.files.live_recording(&recording.id, recording.format)
     }
 
-    /// Stores how far it is and tells it. Nothing is told that is not stored; false when the store failed.
+    /// Stores the progress, then publishes it. Nothing is published that is not stored; false when the store failed.
     fn report(&mut self) -> bool {
         self.reported = Instant::now();
         let recording = &mut self.writer.recording;

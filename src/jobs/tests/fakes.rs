@@ -272,7 +272,7 @@ impl Desk {
         self.jobs.add_recording(video, RecordingOptions::default()).expect("there is room")
     }
 
-    /// Waits until a follower of the video is told that this is so.
+    /// Waits until a follower of the video receives a matching snapshot.
     pub fn told(&self, id: &str, so: impl FnMut(&Snapshot) -> bool) -> Snapshot {
         let mut following = self.jobs.follow(id).expect("there is such a video");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");

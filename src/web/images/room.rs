@@ -14,7 +14,7 @@ use crate::{
     web::visitor::peer_network,
 };
 
-/// Pictures that have arrived: waiting or worked on. One more is told to come back.
+/// Pictures that have arrived: waiting or in progress. Further ones are rejected with 429.
 const MOST_PICTURES: usize = 64;
 /// Bytes of all bodies in hand.
 const MOST_BYTES: usize = 256 << 20;

@@ -69,7 +69,7 @@ export function everyday(name, videos = VIDEOS) {
       };
       await right();
 
-      // The choice is the proof's, it can be seen, and it is told in the log.
+      // The method is the one that the self-test chose; it is visible and logged.
       const { method, tried } = await proven(page, kind);
       assert.equal(await methodOf(page), method ?? 'server');
       assert.equal(await methodOf(page), EXPECTED[name][kind], JSON.stringify(tried));

@@ -66,7 +66,7 @@ export class WebKit {
     await this.#driver.manage().setTimeouts({ script: PATIENCE + 10_000, pageLoad: PATIENCE });
   }
 
-  // Should the tests end without a goodbye, its standard input closes, and the whole group is ended.
+  // If the tests end unexpectedly, its standard input closes, and the whole group is ended.
   #spawn(command, environment) {
     const child = spawn('sh', ['-c', '"$@" </dev/null & cat >/dev/null; kill 0', 'sh', ...command], {
       detached: true,

@@ -259,7 +259,7 @@ fn a_guesser_cannot_name_other_addresses() {
         .filter(|status| *status == 401)
         .count();
     assert!(looked_at < 15, "{looked_at} of 50 wrong tokens were looked at");
-    assert!(server.log().contains("--trusted-proxy"), "the operator is told what to set: {}", server.log());
+    assert!(server.log().contains("--trusted-proxy"), "the log names the flag to set: {}", server.log());
 }
 
 /// The token that a server made, from what it printed.
